@@ -1,0 +1,1 @@
+"""The engine: records, hooks, registry, pipeline, run folder, executors, configuration, command line."""

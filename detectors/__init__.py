@@ -1,0 +1,1 @@
+"""Detectors: cutting figures into panels."""

@@ -1,0 +1,1 @@
+"""Exporters: the formats a run is written in."""

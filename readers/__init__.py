@@ -1,0 +1,1 @@
+"""Readers: the panel letters drawn in a figure."""

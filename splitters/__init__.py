@@ -1,0 +1,1 @@
+"""Splitters: the words of each panel in a compound caption."""

@@ -1,0 +1,1 @@
+"""Training: how shipped weights are made and scored. Nothing outside imports this package."""
