@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,7 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("real inputs (../shared/data) are not beside this checkout")
     return SHARED
+
+
+SUPPORT = Path(__file__).resolve().parent / "support"
+sys.path.insert(0, str(SUPPORT))

@@ -1,0 +1,126 @@
+"""The books of a run: what was planned, what was written, what was lost or left out, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .pipeline import wanted
+from .records import ArticleRef, Drop, Failure, FailureKind, Unit
+from .rundir import RunFolder
+
+
+@dataclass
+class Books:
+    """Totals of a run folder at one moment. Planned = done + lost + dropped + pending (articles)."""
+
+    units: int = 0
+    units_done: int = 0
+    planned: int = 0
+    done: int = 0
+    pending: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    """Merged receipts; ``failed.*`` holds only what is still lost (not what a retry has mended)."""
+    seconds: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    """What is still lost."""
+    dropped_articles: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Articles, figures and panels that are lost at this moment."""
+        return len(self.failures)
+
+    @property
+    def lost_articles(self) -> int:
+        return sum(1 for failure in self.failures if "/" not in failure.id)
+
+    @property
+    def complete(self) -> bool:
+        return self.units_done == self.units
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every planned article is accounted for exactly once."""
+        return self.planned == self.done + self.lost_articles + self.dropped_articles + self.pending
+
+
+def read_books(folder: RunFolder) -> Books:
+    """Add up plan, commits and losses of a run folder."""
+    books = Books()
+    committed = folder.committed()
+    retried: dict[str, list[ArticleRef]] = {}
+    for unit in folder.units():
+        books.units += 1
+        books.units_done += unit.index in committed
+        for ref in unit.articles:
+            if ref.attempt:
+                if unit.index in committed:
+                    retried.setdefault(ref.id, []).append(ref)
+                continue
+            books.planned += 1
+            books.pending += unit.index not in committed
+    for receipt in folder.receipts():
+        books.counts.update(receipt.counts)
+        for name, value in receipt.seconds.items():
+            books.seconds[name] += value  # type: ignore[assignment]
+    books.done = books.counts["articles"]
+    _count_losses(folder, books, retried)
+    return books
+
+
+def _count_losses(folder: RunFolder, books: Books, retried: dict[str, list[ArticleRef]]) -> None:
+    for loss in folder.losses():
+        if isinstance(loss, Drop):
+            books.dropped_articles += "/" not in loss.id and loss.stage != "plan"
+        elif not _superseded(loss, retried):
+            books.failures.append(loss)
+    for kind in [key for key in books.counts if key.startswith("failed.")]:
+        del books.counts[kind]
+    for failure in books.failures:
+        books.counts[f"failed.{failure.kind}"] += 1
+
+
+def _superseded(failure: Failure, retried: dict[str, list[ArticleRef]]) -> bool:
+    article = failure.id.split("/", 1)[0]
+    return any(
+        ref.attempt > failure.attempt and wanted(failure.id, ref.only) for ref in retried.get(article, ())
+    )
+
+
+def retry_refs(folder: RunFolder, kinds: frozenset[FailureKind]) -> list[ArticleRef]:
+    """What to plan so that the failures of these kinds are tried again, and nothing else."""
+    lost: dict[str, list[Failure]] = {}
+    for failure in read_books(folder).failures:
+        if failure.kind in kinds:
+            lost.setdefault(failure.id.split("/", 1)[0], []).append(failure)
+    refs = []
+    for ref in _planned(folder):
+        failures = lost.pop(ref.id, None)
+        if failures is None:
+            continue
+        whole = any(failure.id == ref.id for failure in failures)
+        refs.append(
+            ArticleRef(
+                id=ref.id,
+                locator=ref.locator,
+                fingerprint=ref.fingerprint,
+                only=() if whole else tuple(sorted(failure.id for failure in failures)),
+                attempt=max(failure.attempt for failure in failures) + 1,
+            )
+        )
+    return refs
+
+
+def retry_units(refs: list[ArticleRef], size: int, first: int) -> Iterator[Unit]:
+    """The refs as units numbered from ``first``."""
+    for n, start in enumerate(range(0, len(refs), size)):
+        yield Unit(index=first + n, articles=tuple(refs[start : start + size]))
+
+
+def _planned(folder: RunFolder) -> Iterator[ArticleRef]:
+    for unit in folder.units():
+        for ref in unit.articles:
+            if not ref.attempt:
+                yield ref

@@ -1,0 +1,342 @@
+"""The engine: plan a run or take one up, carry out its units, commit each, derive the rest.
+
+``Engine(config, out).run()`` is all that ``pmcx run`` does; ``pmcx.run(...)`` is the same in one call.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from .books import Books, read_books, retry_refs, retry_units
+from .config import RunConfig, load_config
+from .errors import IdentityError, UsageError
+from .executors import Processes, inline
+from .identity import build_stage, circumstance, differences, identity, made_by
+from .pipeline import Progress
+from .planning import Plan, unit_size
+from .records import FailureKind, Receipt, Unit
+from .registry import Registry
+from .rundir import RunFolder, RunInfo, pretty_json
+from .stages import Exporter, RunSummary, Source
+
+log = logging.getLogger("pmcx")
+
+
+class Observer(Protocol):
+    """What a display of a running engine implements; called in the driver only."""
+
+    def planning(self) -> None: ...
+    def started(self, info: RunInfo, pending: int) -> None: ...
+    def progress(self, unit: int, progress: Progress) -> None: ...
+    def committed(self, receipt: Receipt) -> None: ...
+    def draining(self, why: str) -> None: ...
+    def finished(self, books: Books) -> None: ...
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def planning(self) -> None:
+        pass
+
+    def started(self, info: RunInfo, pending: int) -> None:
+        pass
+
+    def progress(self, unit: int, progress: Progress) -> None:
+        pass
+
+    def committed(self, receipt: Receipt) -> None:
+        pass
+
+    def draining(self, why: str) -> None:
+        pass
+
+    def finished(self, books: Books) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run stands after ``Engine.run``: its folder, its books and why it stopped."""
+
+    path: Path
+    books: Books
+    interrupted: bool = False
+    over_limit: bool = False
+    tolerated: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 lost items or too many of them, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        lost = self.books.lost > (self.tolerated or 0)
+        return 1 if lost or self.over_limit else 0
+
+
+class Engine:
+    """One run folder with the configuration that made it, ready to be carried out.
+
+    Raises UsageError for settings that cannot work, before anything is written.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        out: Path | str,
+        registry: Registry | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.config = config
+        self.folder = RunFolder(Path(out))
+        self.registry = registry or Registry.discover(config.blocked, config.plugins)
+        self.observer: Observer = observer or Silent()
+        self.identity = identity(config, self.registry)
+        self.roots = tuple(self._exporter(stage.name).root for stage in config.export)
+        self._custom_registry = registry is not None
+        self._stop = ""
+        self._interrupts = 0
+
+    @classmethod
+    def resume(
+        cls, out: Path | str, observer: Observer | None = None, flags: Mapping[str, Any] | None = None
+    ) -> Engine:
+        """The engine of an existing run folder, from its ``run.toml``; flags change circumstances."""
+        folder = RunFolder(Path(out))
+        folder.manifest()
+        return cls(load_config(folder.path / "run.toml", flags, {}), out, observer=observer)
+
+    def _exporter(self, name: str) -> type[Exporter]:
+        cls: Any = self.registry.stage("exporter", name).cls
+        return cls  # type: ignore[no-any-return]
+
+    # -- verbs ----------------------------------------------------------------------------------
+
+    def run(self, extend: bool = False) -> RunResult:
+        """Plan (or resume) and carry out everything that is pending; blocks until done or stopped.
+
+        ``extend`` first asks the source for articles that the plan does not hold yet.
+        """
+        self.folder.prepare()
+        try:
+            self.observer.planning()
+            if not self.folder.exists:
+                self._plan()
+            else:
+                self._check_identity()
+                if extend:
+                    self._extend()
+            return self._carry_out()
+        finally:
+            self.folder.close()
+
+    def retry(self, kinds: frozenset[FailureKind]) -> RunResult:
+        """Try the lost items of these kinds again, in units of their own; nothing is rewritten."""
+        self.folder.manifest()
+        self.folder.prepare()
+        try:
+            self._check_identity()
+            refs = retry_refs(self.folder, kinds)
+            first = sum(1 for _ in self.folder.units())
+            size = self.folder.manifest()["unit_articles"]
+            self.folder.extend(retry_units(refs, size, first))
+            return self._carry_out()
+        finally:
+            self.folder.close()
+
+    def enumerate(self) -> Iterator[Unit]:
+        """The units that a new run would plan, without writing a run (``--dry-run``)."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="pmcx-") as scratch:
+            plan = Plan(Path(scratch) / "refs.jsonl")
+            with self._source() as source:
+                plan.fill(source)
+            yield from plan.units(unit_size(plan.articles, self.config.unit_articles))
+
+    # -- planning -------------------------------------------------------------------------------
+
+    def _source(self) -> Any:
+        stage = build_stage(self.registry, "source", self.config.source.name, self.config.source.options)
+        assert isinstance(stage, Source)
+        return stage
+
+    def _plan(self) -> None:
+        plan = Plan(self.folder.path / "tmp" / "refs.jsonl")
+        with self._source() as source:
+            plan.fill(source)
+        if not plan.articles:
+            raise UsageError(f"the source {self.config.source.name!r} found no articles")
+        size = unit_size(plan.articles, self.config.unit_articles)
+        facts = {
+            "identity": self.identity,
+            "unit_articles": size,
+            "roots": self.roots,
+            "circumstance": circumstance(self.config),
+        }
+        self.folder.freeze(self.config.to_toml(), plan.units(size), plan.drops, facts)
+
+    def _check_identity(self) -> None:
+        manifest = self.folder.manifest()
+        lines = differences(manifest["identity"], self.identity)
+        if lines:
+            raise IdentityError(
+                f"{self.folder.path} was made by another run: {'; '.join(lines)}. "
+                "Resume it with the settings and versions it was made with, or name a new --out"
+            )
+
+    def _extend(self) -> None:
+        known, first = [], 0
+        for unit in self.folder.units():
+            first += 1
+            known += [ref.id for ref in unit.articles]
+        plan = Plan(self.folder.path / "tmp" / "refs.jsonl", known)
+        with self._source() as source:
+            plan.fill(source)
+        # Articles that the plan holds already are no duplicates worth a record.
+        size = self.folder.manifest()["unit_articles"]
+        self.folder.extend(plan.units(size, first))
+
+    # -- carrying out ---------------------------------------------------------------------------
+
+    def _carry_out(self) -> RunResult:
+        self.folder.sweep(self.roots)
+        committed = self.folder.committed()
+        info = self.folder.info()
+        lost = read_books(self.folder).lost
+        self.observer.started(info, info.units - len(committed))
+        self.registry.notify("pmcx_run_started", run=info)
+        self.folder.append_event("started", units=info.units, done=len(committed), time=_now())
+        with self._signals():
+            for receipt in self._execute(u for u in self.folder.units() if u.index not in committed):
+                self.folder.commit(receipt)
+                info.counts.update(receipt.counts)
+                lost += sum(n for key, n in receipt.counts.items() if key.startswith("failed."))
+                self.folder.append_event("committed", unit=receipt.unit, counts=receipt.counts, time=_now())
+                self.observer.committed(receipt)
+                self.registry.notify("pmcx_unit_committed", run=info, receipt=receipt)
+                if self.config.max_failures is not None and lost > self.config.max_failures:
+                    self._drain(f"more than {self.config.max_failures} items were lost")
+        return self._finish(info)
+
+    def _finish(self, info: RunInfo) -> RunResult:
+        books = read_books(self.folder)
+        if books.complete:
+            self.derive(books)
+            self.registry.notify("pmcx_run_finished", run=info)
+        self.folder.append_event("finished" if books.complete else "stopped", why=self._stop, time=_now())
+        self.observer.finished(books)
+        return RunResult(
+            path=self.folder.path,
+            books=books,
+            interrupted=self._interrupts > 0 and not books.complete,
+            over_limit=self.config.max_failures is not None and books.lost > self.config.max_failures,
+            tolerated=self.config.max_failures,
+        )
+
+    def derive(self, books: Books | None = None) -> None:
+        """Write what follows from the commits alone: statistics, indexes, dataset cards."""
+        books = books or read_books(self.folder)
+        for stage in self.config.export:
+            exporter = build_stage(self.registry, "exporter", stage.name, stage.options)
+            assert isinstance(exporter, Exporter)
+            files = {
+                name: facts
+                for receipt in self.folder.receipts()
+                for name, facts in receipt.files.items()
+                if name.startswith(f"{exporter.root}/")
+            }
+            summary = RunSummary(self.folder.path, files, books.counts, made_by(self.config, self.registry))
+            for name, data in sorted(exporter.finalize(summary).items()):
+                self.folder.write(name, data)
+        stats = {
+            "articles": {
+                "planned": books.planned,
+                "done": books.done,
+                "lost": books.lost_articles,
+                "dropped": books.dropped_articles,
+            },
+            "counts": dict(sorted(books.counts.items())),
+        }
+        self.folder.write("stats.json", pretty_json(stats))
+
+    def _execute(self, units: Iterator[Unit]) -> Iterator[Receipt]:
+        feed = self._until_stopped(units)
+        workers = self.workers()
+        if workers == 1 and self.config.executor != "processes":
+            return inline(self.config, self.registry, feed, self.folder.tmp, self.observer.progress)
+        return Processes(self.config, workers, self.folder.tmp, self.observer.progress).run(feed)
+
+    def workers(self) -> int:
+        """How many units are worked on at once."""
+        if self.config.executor == "inline" or self._custom_registry:
+            return 1  # an object registered by hand exists in this process only
+        return self.config.workers or os.cpu_count() or 1
+
+    def _until_stopped(self, units: Iterator[Unit]) -> Iterator[Unit]:
+        for unit in units:
+            if self._stop:
+                return
+            yield unit
+
+    def _drain(self, why: str) -> None:
+        if not self._stop:
+            self._stop = why
+            self.observer.draining(why)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """First Ctrl-C: finish the units that are on their way. Second, or SIGTERM: stop at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, _frame: Any) -> None:
+            self._interrupts += 1
+            if number == signal.SIGTERM or self._interrupts > 1:
+                raise KeyboardInterrupt
+            self._drain("interrupted; press Ctrl-C again to stop at once")
+
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        before = {number: signal.signal(number, handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def run(
+    source: str | Mapping[str, Any] = "demo",
+    out: Path | str = "out",
+    *,
+    detector: str | Mapping[str, Any] | None = None,
+    export: str | list[Any] | None = None,
+    config: Path | None = None,
+    extend: bool = False,
+    observer: Observer | None = None,
+    registry: Registry | None = None,
+    **settings: Any,
+) -> RunResult:
+    """Carry out a run in one call: ``pmcx.run("folder", "out", source_options={"input": "articles"})``.
+
+    Stages are names, or mappings of ``name`` and options; other keywords are settings of
+    :class:`~pmcx.core.config.RunConfig` (``workers=2``, ``filters={"min_side": 64}``).
+    """
+    options = settings.pop("source_options", None)
+    chosen: Any = {"name": source, **(options or {})} if isinstance(source, str) else dict(source)
+    flags = {"source": chosen, "detector": detector, "export": export, **settings}
+    return Engine(load_config(config, flags), out, registry, observer).run(extend)

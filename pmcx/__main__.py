@@ -1,0 +1,5 @@
+"""``python -m pmcx`` is the ``pmcx`` command."""
+
+from .core.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""A source, a detector and event hooks for tests of the engine: fast, deterministic, and able to misbehave.
+
+Used as ``--plugin toy`` with this folder on ``sys.path``; workers inherit it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pmcx
+from pmcx.core.images import FigureImage
+from pmcx.core.records import License, Mention, MentionSpan
+
+CC_BY = License(code="CC BY", spdx="CC-BY-4.0", url="https://creativecommons.org/licenses/by/4.0/")
+
+
+class ToyDocument(pmcx.Document):
+    """Two figures: one of two panels, one of a single panel."""
+
+    def __init__(self, ref: pmcx.ArticleRef, options: ToySource.Options) -> None:
+        self.options = options
+        text = "Fig. 1 shows it."
+        mention = Mention(paragraph="p1", text=text, spans=(MentionSpan(start=0, end=6),))
+        figures = [
+            pmcx.Figure(
+                id=f"{ref.id}/F{n}",
+                article=ref.id,
+                label=f"Figure {n}",
+                caption="Toy. (A) Left half. (B) Right half." if n == 1 else "One panel of a toy.",
+                image=pmcx.ImageRef(href=f"f{n}.png", name=f"f{n}.png"),
+                mentions=(mention,) if n == 1 else (),
+                license=CC_BY,
+            )
+            for n in (1, 2)
+        ]
+        article = pmcx.Article(
+            id=ref.id,
+            source="toy",
+            title=f"Toy {ref.id}",
+            license=CC_BY,
+            attribution=f"Toy authors, {ref.id}",
+        )
+        super().__init__(article, figures)
+
+    def read(self, figure: pmcx.Figure) -> bytes:
+        if self.options.sick == figure.id and Path(self.options.flag).exists():
+            raise pmcx.TransientError("the server is busy")
+        if self.options.broken == figure.id:
+            return b"\x89PNG\r\n\x1a\nthis is no image"
+        return draw(figure.id)
+
+
+def draw(seed: str) -> bytes:
+    """A small PNG that depends on nothing but ``seed``."""
+    from PIL import Image, ImageDraw
+
+    rgb = hashlib.sha256(seed.encode()).digest()
+    image = Image.new("RGB", (128, 64), "white")
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((4, 4, 58, 58), fill=tuple(rgb[:3]))
+    pen.rectangle((70, 4, 122, 58), fill=tuple(rgb[3:6]))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+class ToySource(pmcx.Source):
+    """Articles that are made up, some of them bad on request."""
+
+    name = "toy"
+
+    class Options(pmcx.Options):
+        articles: int = 20
+        delay: float = 0.0
+        lost: str = ""
+        """Article whose fetch is a bug."""
+        sick: str = ""
+        """Figure that fails transiently while ``flag`` exists."""
+        flag: str = ""
+        broken: str = ""
+        """Figure whose image is broken."""
+        deadly: str = ""
+        """Article that kills its process."""
+        stuck: str = ""
+        """Article that never returns."""
+        repeat: bool = False
+        """Enumerate one article twice."""
+
+    def plan(self) -> Iterator[pmcx.ArticleRef]:
+        for n in range(self.options.articles):
+            yield pmcx.ArticleRef(id=f"TOY{n}", locator=str(n))
+        if self.options.repeat:
+            yield pmcx.ArticleRef(id="TOY0", locator="again")
+
+    def fetch(self, refs: Sequence[pmcx.ArticleRef]) -> list[pmcx.Document | pmcx.Failure]:
+        return [self._one(ref) for ref in refs]
+
+    def _one(self, ref: pmcx.ArticleRef) -> pmcx.Document:
+        time.sleep(self.options.delay)
+        if ref.id == self.options.lost:
+            raise RuntimeError("a bug in the toy")
+        if ref.id == self.options.deadly:
+            os.abort()
+        if ref.id == self.options.stuck:
+            time.sleep(600)
+        return ToyDocument(ref, self.options)
+
+
+class HalvesDetector(pmcx.Detector):
+    """Two halves for figure 1, nothing for others; a bug for one figure on request."""
+
+    name = "halves"
+
+    class Options(pmcx.Options):
+        bug: str = ""
+
+    def detect(self, images: Sequence[FigureImage]) -> list[list[pmcx.Detection]]:
+        return [self._one(image) for image in images]
+
+    def _one(self, image: FigureImage) -> list[pmcx.Detection]:
+        if image.figure.id == self.options.bug:
+            raise ZeroDivisionError("a bug in the detector")
+        if not image.figure.id.endswith("/F1"):
+            return []
+        half = image.width // 2
+        boxes = [(half, 0, image.width, image.height), (0, 0, half, image.height)]
+        return [pmcx.Detection(box=box, score=0.9) for box in boxes]
+
+
+EVENTS: list[str] = []
+
+
+@pmcx.hookimpl
+def pmcx_sources() -> list[type[pmcx.Source]]:
+    return [ToySource]
+
+
+@pmcx.hookimpl
+def pmcx_detectors() -> list[type[pmcx.Detector]]:
+    return [HalvesDetector]
+
+
+@pmcx.hookimpl
+def pmcx_run_started() -> None:
+    EVENTS.append("started")
+
+
+@pmcx.hookimpl
+def pmcx_unit_committed(receipt: object) -> None:
+    EVENTS.append("committed")
+
+
+@pmcx.hookimpl
+def pmcx_run_finished() -> None:
+    EVENTS.append("finished")
+    raise RuntimeError("an event hook that fails harms nothing")
