@@ -197,7 +197,7 @@ class Registry:
     def _unknown(self, kind: str, name: str, known: Sequence[str]) -> str:
         near = difflib.get_close_matches(name, known, n=1)
         message = f"there is no {kind} called {name!r}"
-        message += f"; did you mean {near[0]!r}?" if near else ""
+        message += f"; did you mean {near[0]!r}?" if near else "."
         message += f" Installed: {', '.join(sorted(known)) or 'none'}."
         idle = [f"{p.key} ({p.status}: {p.reason})" for p in self.plugins if p.status != "loaded"]
         if idle:

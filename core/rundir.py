@@ -8,7 +8,6 @@ and is swept away at the next start. See ``docs/explanation/nothing-lost.md``.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -21,7 +20,8 @@ from typing import Any
 
 import msgspec
 
-from .errors import InputError, OutputError, UsageError
+from .errors import InputError, UsageError
+from .files import HashingFile, fsync_folder, output_errors
 from .records import Drop, Failure, FileInfo, Receipt, Unit, from_json, to_json
 
 try:
@@ -67,7 +67,7 @@ class RunFolder:
 
     def prepare(self) -> None:
         """Make and lock the folder; raises OutputError or UsageError where it cannot hold a run."""
-        with _output_errors(self.path, "create the run folder"):
+        with output_errors(self.path, "create the run folder"):
             self.path.mkdir(parents=True, exist_ok=True)
         if not self.exists:
             foreign = sorted({p.name for p in self.path.iterdir()} - OWN_FILES)
@@ -77,12 +77,12 @@ class RunFolder:
                     "name a new or empty folder with --out"
                 )
         self.lock()
-        with _output_errors(self.path, "write to the run folder"):
+        with output_errors(self.path, "write to the run folder"):
             self._sweep_tmp()
 
     def lock(self) -> None:
         """Take the folder for this process; UsageError where another one has it."""
-        with _output_errors(self.path, "write to the run folder"):
+        with output_errors(self.path, "write to the run folder"):
             handle = (self.path / ".lock").open("a+")
         if fcntl is not None:
             try:
@@ -104,7 +104,8 @@ class RunFolder:
         self.write("run.toml", config_toml.encode())
         plan = self._write_lines("plan.jsonl", units)
         self._write_lines("failures/plan.jsonl", drops)
-        self.write("manifest.json", pretty_json({**facts, "plan": plan}))
+        told = {"units": plan.rows, "sha256": plan.sha256}
+        self.write("manifest.json", pretty_json({**facts, "plan": told}))
 
     def extend(self, units: Iterable[Unit], drops: Iterable[Drop] = ()) -> int:
         """Append units to the plan, atomically; answers how many."""
@@ -187,7 +188,7 @@ class RunFolder:
     def commit(self, receipt: Receipt) -> None:
         """Move a unit's files into place and record it: after this returns, the unit is done."""
         source = self.tmp(receipt.unit, receipt.attempt)
-        with _output_errors(self.path, "commit a unit"):
+        with output_errors(self.path, "commit a unit"):
             folders = set()
             for name in receipt.files:
                 target = self.path / name
@@ -206,7 +207,7 @@ class RunFolder:
 
     def sweep(self, roots: Iterable[str]) -> list[str]:
         """Delete temporary files and unit files that no commit names; answers their paths."""
-        with _output_errors(self.path, "clean the run folder"):
+        with output_errors(self.path, "clean the run folder"):
             self._sweep_tmp()
             strays = list(self.strays(roots))
             for name in strays:
@@ -241,7 +242,7 @@ class RunFolder:
         """Create or replace one file atomically and durably (written under ``tmp/`` first)."""
         target = self.path / name
         tmp = self.path / "tmp" / (name.replace("/", "_") + f".{os.getpid()}")
-        with _output_errors(target, "write"):
+        with output_errors(target):
             tmp.parent.mkdir(exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             with tmp.open("wb") as out:
@@ -251,30 +252,21 @@ class RunFolder:
             tmp.replace(target)
             fsync_folder(target.parent)
 
-    def _write_lines(self, name: str, records: Iterable[msgspec.Struct]) -> dict[str, Any]:
-        """Stream records into a file, atomically; answers their number and the file's digest."""
+    def _write_lines(self, name: str, records: Iterable[msgspec.Struct]) -> FileInfo:
+        """Stream records into a file, atomically; answers its facts."""
         target = self.path / name
         tmp = self.path / "tmp" / name.replace("/", "_")
-        digest, count = hashlib.sha256(), 0
-        with _output_errors(target, "write"):
-            tmp.parent.mkdir(exist_ok=True)
+        facts = write_lines(tmp, records)
+        with output_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tmp.open("wb") as out:
-                for record in records:
-                    line = to_json(record) + b"\n"
-                    digest.update(line)
-                    out.write(line)
-                    count += 1
-                out.flush()
-                os.fsync(out.fileno())
             tmp.replace(target)
             fsync_folder(target.parent)
-        return {"units": count, "sha256": digest.hexdigest()}
+        return facts
 
     def append_event(self, event: str, **facts: Any) -> None:
         """Add a line to the log of events; it informs, nothing is decided by it."""
         with (
-            _output_errors(self.path / "events.jsonl", "write"),
+            output_errors(self.path / "events.jsonl"),
             (self.path / "events.jsonl").open("ab") as out,
         ):
             out.write(to_json({"event": event, **facts}) + b"\n")
@@ -294,51 +286,16 @@ def decode_loss(line: bytes) -> Failure | Drop:
     return msgspec.convert(data, Drop)
 
 
-def hash_file(path: Path) -> str:
-    """sha256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as data:
-        while block := data.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def write_lines(path: Path, records: Iterable[msgspec.Struct]) -> FileInfo:
-    """Write a new JSON-lines file durably; OutputError where the disk refuses."""
-    with _output_errors(path, "write"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        digest, size, rows = hashlib.sha256(), 0, 0
-        with path.open("wb") as out:
-            for record in records:
-                line = to_json(record) + b"\n"
-                digest.update(line)
-                out.write(line)
-                size, rows = size + len(line), rows + 1
-            out.flush()
-            os.fsync(out.fileno())
-    return FileInfo(sha256=digest.hexdigest(), size=size, rows=rows)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the system can."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
+    """Write records as a new JSON-lines file, durably; OutputError where the disk refuses."""
+    out, rows = HashingFile(path), 0
     try:
-        os.fsync(handle)
+        for record in records:
+            out.write(to_json(record) + b"\n")
+            rows += 1
+        return out.finish(rows)
     finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _output_errors(path: Path, doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"cannot {doing} {path}: {error.strerror or error}. The run is intact; free the disk or fix "
-            "the permissions and run the same command again to resume"
-        ) from error
+        out.close()
 
 
 def _names(folder: Path) -> list[str]:

@@ -8,18 +8,16 @@ JSON. Importing this module imports no pyarrow.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
-import hashlib
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .errors import InputError, OutputError
+from .errors import InputError
+from .files import HashingFile
 from .records import SCHEMA_VERSION, Article, FileInfo, Ids, License, Mention, Pair
 from .stages import KINDS
 
@@ -363,88 +361,3 @@ def read_batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
             yield from pq.ParquetFile(data).iter_batches(batch_size=rows)
         except (pa.ArrowException, OSError) as error:  # damaged pages come as OSError
             raise InputError(f"{path} is no readable Parquet file: {error}") from error
-
-
-# -- files ------------------------------------------------------------------------------------------
-
-_ADVICE = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the disk quota is used up; free some space or have it raised",
-    errno.EROFS: "the file system is read-only; make it writable or choose another --out",
-    errno.EACCES: "permission is missing; grant it or choose another --out",
-}
-
-
-class HashingFile:
-    """A new binary file whose sha256 and length are taken while it is written.
-
-    :meth:`finish` makes it durable (fsync) and answers its facts; :meth:`close` without it gives the
-    file up. Works as the sink of a pyarrow writer. Every OSError surfaces as OutputError.
-    """
-
-    def __init__(self, path: Path, buffer: int = 1 << 20) -> None:
-        self.path = path
-        self._limit = buffer
-        self._waiting: list[bytes] = []
-        self._pending = 0
-        self._size = 0
-        self._digest = hashlib.sha256()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise self._explained(error) from error
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
-    def tell(self) -> int:
-        """Bytes given so far."""
-        return self._size
-
-    def write(self, data: bytes) -> int:
-        """Append bytes; they reach the file in large blocks."""
-        length = len(data)
-        self._waiting.append(data)
-        self._pending += length
-        self._size += length
-        if self._pending >= self._limit:
-            self.flush()
-        return length
-
-    def flush(self) -> None:
-        """Hand what is waiting to the operating system."""
-        block = b"".join(self._waiting)
-        self._waiting.clear()
-        self._pending = 0
-        self._digest.update(block)
-        try:
-            rest = memoryview(block)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise self._explained(error) from error
-
-    def finish(self, rows: int) -> FileInfo:
-        """Flush, fsync and close; the facts of the file, with ``rows`` as given."""
-        self.flush()
-        try:
-            os.fsync(self._file.fileno())
-            self._file.close()
-        except OSError as error:
-            raise self._explained(error) from error
-        return FileInfo(sha256=self._digest.hexdigest(), size=self._size, rows=rows)
-
-    def close(self) -> None:
-        """Close quietly, whatever is still waiting; harmless after :meth:`finish`."""
-        self._waiting.clear()
-        with contextlib.suppress(OSError):  # the file is given up: nobody reads what did not get written
-            self._file.close()
-
-    def _explained(self, error: OSError) -> OutputError:
-        advice = _ADVICE.get(error.errno or 0, "put that right")
-        return OutputError(
-            f"cannot write {self.path}: {error.strerror or error} ({advice}); what was committed is intact, "
-            "the same command resumes the run"
-        )

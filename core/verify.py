@@ -9,8 +9,8 @@ from pathlib import Path
 from .books import read_books
 from .dataset import PairView, Run
 from .errors import InputError, PmcxError
+from .files import hash_file
 from .records import FileInfo, Receipt, spans_text
-from .rundir import hash_file
 
 
 @dataclass

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ..core.errors import InputError
+from ..core.files import HashingFile
 from ..core.records import FileInfo, Pair, to_json
-from ..core.schema import HashingFile, pair_row, pair_schema, read_batches, row_pair
+from ..core.schema import pair_row, pair_schema, read_batches, row_pair
 from ..core.stages import Options, Resources, RunSummary, Sample
 from .shards import ShardExporter, ShardFile
 

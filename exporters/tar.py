@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..core.errors import InputError
+from ..core.files import HashingFile
 from ..core.records import FileInfo
-from ..core.schema import HashingFile
 
 BLOCK = 512
 RECORD = 20 * BLOCK

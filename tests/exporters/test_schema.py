@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pmcx.core.errors import InputError, OutputError
+from pmcx.core.files import HashingFile
 from pmcx.core.records import Alignment, Article, Author, Ids, License, Mention, MentionSpan, to_json
 from pmcx.core.schema import (
-    HashingFile,
     article_schema,
     article_table,
     mention_text,
