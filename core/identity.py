@@ -51,14 +51,17 @@ def _stage_identity(registry: Registry, kind: str, stage: Any) -> dict[str, Any]
 
 
 def code_hash(info: StageInfo) -> str:
-    """sha256 over the Python files of the package that holds the stage's class."""
-    module = sys.modules.get(info.cls.__module__)
+    """sha256 over the Python files a stage may be made of.
+
+    For a built-in stage its folder (``pmcx.sources``), for others their top-level package or module.
+    """
+    parts = info.cls.__module__.split(".")
+    module = sys.modules.get(".".join(parts[:2]) if parts[0] == "pmcx" else parts[0])
     file = getattr(module, "__file__", None)
     if not file:
         return ""
     path = Path(file)
-    is_package_part = "." in info.cls.__module__ or path.name == "__init__.py"
-    return folder_hash(path.parent) if is_package_part else _digest([(path.name, path)])
+    return folder_hash(path.parent) if path.name == "__init__.py" else _digest([(path.name, path)])
 
 
 def folder_hash(folder: Path, skip: str = "") -> str:

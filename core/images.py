@@ -503,8 +503,8 @@ def _decode_odd_tiff(data: bytes, limits: ImageLimits, reason: Exception) -> Dec
     elif photometric == 2 and samples >= 3:
         rgb = _eight_bit(array[..., :3])
     elif photometric == 5 and samples >= 4:
-        cmyk = Pillow.fromarray(_eight_bit(array[..., :4]), mode="CMYK")
-        rgb = np.asarray(cmyk.convert("RGB"))
+        ink = Pillow.frombytes("CMYK", (width, height), _eight_bit(array[..., :4]).tobytes())
+        rgb = np.asarray(ink.convert("RGB"))
     else:
         raise InputError(f"unsupported tiff image: {reason}")
     image = Pillow.fromarray(np.ascontiguousarray(rgb))

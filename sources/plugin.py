@@ -10,7 +10,7 @@ from ..core.stages import Source
 
 @hookimpl
 def pmcx_sources() -> Sequence[type[Source]]:
-    from .demo import DemoSource
+    from .demo.source import DemoSource
     from .folder import FolderSource
 
     return [FolderSource, DemoSource]
