@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .pipeline import wanted
-from .records import ArticleRef, Drop, Failure, FailureKind, Unit
+from .records import ArticleRef, Drop, Failure, FailureKind, Unit, wanted
 from .rundir import RunFolder
 
 

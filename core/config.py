@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from .decode import ImageLimits
 from .errors import UsageError
 from .panels import MAX_PANELS
 
@@ -94,7 +95,7 @@ class Splits(Model):
 class Limits(Model):
     """Bounds that keep one bad input from harming a run."""
 
-    max_pixels: Annotated[int, Field(ge=1)] = 178_000_000
+    max_pixels: Annotated[int, Field(ge=1)] = ImageLimits().max_pixels
     """Width x height of a source image, as its header states it."""
     max_panels: Annotated[int, Field(ge=1)] = MAX_PANELS
     article_timeout: Annotated[float, Field(gt=0)] = 600.0

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 
 from .config import ImageConfig
-from .images import Decoded
+from .decode import Decoded
 from .records import Box
 
 _PILLOW = {"jpg": "JPEG", "png": "PNG"}

@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 
 from .align import Aligned, align
 from .config import RunConfig
+from .decode import Decoded, ImageLimits, decode
 from .encode import Encoded, Encoder
 from .errors import InputError, OutputError, PluginError, TransientError, UsageError
 from .filters import article_drop, figure_drop, panel_drop
 from .identity import build_stage, made_by
-from .images import Decoded, FigureImage, ImageLimits, decode
+from .images import FigureImage
 from .panels import make_panels
 from .records import (
     Article,
@@ -40,6 +41,7 @@ from .records import (
     Split,
     Subcaption,
     Unit,
+    wanted,
     webdataset_key,
 )
 from .registry import Registry
@@ -527,13 +529,6 @@ def split_of(article: str, config: RunConfig) -> Split:
     if point < splits.test + splits.validation:
         return "validation"
     return "train"
-
-
-def wanted(item: str, only: Sequence[str]) -> bool:
-    """Whether an id is asked for by ``only``: named there, above or below a named one; empty asks all."""
-    return not only or any(
-        item == each or item.startswith(f"{each}/") or each.startswith(f"{item}/") for each in only
-    )
 
 
 def _groups(refs: Sequence[ArticleRef], suspects: frozenset[str]) -> Iterator[list[ArticleRef]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -377,7 +377,8 @@ def webdataset_key(pair_id: str) -> str:
     return f"{key}-{hashlib.sha256(pair_id.encode()).hexdigest()[:8]}"
 
 
-def batched(items: Sequence[R], size: int) -> Iterator[Sequence[R]]:
-    """Consecutive slices of at most ``size`` items."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def wanted(item: str, only: Sequence[str]) -> bool:
+    """Whether an id is asked for by ``only``: named there, above or below a named one; empty asks all."""
+    return not only or any(
+        item == each or item.startswith(f"{each}/") or each.startswith(f"{item}/") for each in only
+    )

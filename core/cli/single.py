@@ -115,7 +115,8 @@ def _one_by_one(call: Any, images: list[Any]) -> list[Any]:
 
 
 def _load(path: Path) -> Any:
-    from ..images import FigureImage, decode
+    from ..decode import decode
+    from ..images import FigureImage
     from ..records import Figure, ImageRef
 
     try:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageFile
 
+from pmcx.core.decode import Decoded, ImageLimits, decode, sniff
 from pmcx.core.errors import InputError
-from pmcx.core.images import Decoded, ImageLimits, decode, sniff
 
 H, W = 48, 64
 RAMP = np.add.outer(np.arange(H) * 3, np.arange(W) * 2).astype(np.uint8)
@@ -186,6 +186,14 @@ def test_deep_colour_with_alpha() -> None:
     decoded = decode(tiff(values, photometric="rgb", extrasamples=["unassalpha"]))
     assert (pixels(decoded)[0, 0] == 255).all()
     assert np.abs(pixels(decoded)[-1, 0].astype(int) - [255, 128, 255]).max() <= 1
+
+
+def test_deep_planar_cmyk() -> None:
+    ink = np.zeros((4, H, W), np.uint16)
+    ink[2, :, W // 2 :] = 65535
+    shown = pixels(decode(tiff(ink, photometric="separated", planarconfig="separate")))
+    assert (shown[:, : W // 2] == 255).all()
+    assert (shown[:, W // 2 :] == (255, 255, 0)).all()
 
 
 @pytest.mark.parametrize(

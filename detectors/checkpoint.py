@@ -1,0 +1,87 @@
+"""Checkpoint folders in the Hugging Face format: finding, checking and hashing them, without torch."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from ..core.errors import PluginError, UsageError
+from ..core.files import hash_file
+
+INSTALL = "pip install 'pmcx-extract[detr]'"
+CONFIG_FILES = ("config.json", "preprocessor_config.json")
+WEIGHT_FILES = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def checkpoint_folder(weights: str, revision: str = "") -> Path:
+    """The folder of a usable checkpoint: ``weights`` itself, or the cached snapshot of that hub id.
+
+    Raises UsageError where there is none, where its weights are not safetensors, or where the image
+    processor's configuration is missing.
+    """
+    folder = Path(weights).expanduser()
+    if folder.is_file():
+        raise UsageError(f"weights={weights} is a file; pass the folder that holds it and its config.json")
+    if not folder.is_dir():
+        if not _HUB_ID.fullmatch(weights):
+            raise UsageError(f"no such folder: weights={weights}")
+        folder = _snapshot(weights, revision)
+    names = sorted(path.name for path in folder.iterdir())
+    if not any(name.endswith(".safetensors") for name in names):
+        pickles = [name for name in names if name.endswith(_PICKLES)]
+        if pickles:
+            raise UsageError(
+                f"{weights} holds its weights as pickle only ({', '.join(pickles)}), which can run any code "
+                "when loaded; have somebody you trust convert it: "
+                "model.save_pretrained(DIR, safe_serialization=True) writes model.safetensors"
+            )
+        raise UsageError(f"{weights} holds no model.safetensors; it is no folder of save_pretrained, "
+            "or a hub model that has pickled weights only")
+    missing = [name for name in CONFIG_FILES if name not in names]
+    if missing:
+        raise UsageError(
+            f"{weights} lacks {' and '.join(missing)}; "
+            "write them with model.save_pretrained(DIR) and image_processor.save_pretrained(DIR)"
+        )
+    return folder
+
+
+def _snapshot(repo: str, revision: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise PluginError(f"weights={repo} is no folder, and the hub needs {error.name}: {INSTALL}") from error
+    wanted = [*CONFIG_FILES, *WEIGHT_FILES]
+    try:
+        return Path(snapshot_download(repo, revision=revision or None, allow_patterns=wanted))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"weights={repo} is neither a folder nor a model that could be fetched from the Hugging Face hub "
+            f"({first_line(error)}); check the name and the network, or pass a folder"
+        ) from error
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """sha256 by file name of what shapes a checkpoint's answers: weights and configuration."""
+    files = [*folder.glob("*.safetensors"), *(folder / name for name in CONFIG_FILES)]
+    return {path.name: _sha256(path, *_stamp(path)) for path in sorted(files)}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, mtime: int) -> str:
+    """``size`` and ``mtime`` are part of the cache's key only."""
+    return hash_file(path)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its type."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

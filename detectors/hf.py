@@ -1,0 +1,265 @@
+"""Hugging Face object-detection models as a panel detector; see :class:`~pmcx.detectors.detr.DetrDetector`.
+
+Geometry: a model's boxes are relative to its input canvas, padding included. ``_Prepared.target`` is that
+canvas in source pixels, so that ``post_process_object_detection`` answers in source pixels.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from ..core.errors import PluginError, UsageError
+from ..core.images import FigureImage
+from ..core.records import Detection
+from .boxes import by_score, nms, pixel_boxes
+from .checkpoint import INSTALL, checkpoint_folder, first_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .detr import DetrOptions
+
+MAX_SIDE = 4096
+"""Larger figures are shrunk to this first: processors hold several float copies of the full size."""
+MAX_ASPECT = 32
+"""Thinner images get a white margin, so that no resize rounds a side down to nothing."""
+MIN_SIDE = 16
+
+
+@dataclass
+class _Prepared:
+    """One image as the model sees it; ``inputs`` are its tensors, each with a batch axis of 1."""
+
+    inputs: dict[str, Any]
+    target: tuple[float, float]
+    """(height, width) of the model's whole canvas in source pixels."""
+
+
+@dataclass
+class Model:
+    """A loaded checkpoint with its image processor."""
+
+    torch: Any
+    network: Any
+    processor: Any
+    device: str
+    panels: frozenset[int]
+    """Class indices that count as panels."""
+    options: DetrOptions
+
+    @classmethod
+    def load(cls, options: DetrOptions) -> Model:
+        """Load ``options.weights``; UsageError or PluginError as :class:`DetrDetector` states."""
+        if not options.weights:
+            raise UsageError(
+                "the detr detector ships no weights yet; pass a checkpoint folder or hub id with "
+                "--detector-option weights=DIR"
+            )
+        torch, transformers = _libraries()
+        device = _device(torch, options.device)
+        folder = checkpoint_folder(options.weights, options.revision)
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        with _quiet(transformers), _load_errors(options.weights):
+            processor = _load_processor(transformers, folder, options.size)
+            network = _load_network(transformers, folder)
+        panels = _panel_classes(network.config.id2label, options.labels)
+        return cls(torch, network.eval().to(device), processor, device, panels, options)
+
+    def detect(self, images: Sequence[FigureImage], batch: int) -> list[list[Detection]]:
+        """Detections of each image, the surest first; equal canvases share a forward pass."""
+        prepared = [self._prepare(image) for image in images]
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for index, item in enumerate(prepared):
+            groups.setdefault(tuple(item.inputs["pixel_values"].shape), []).append(index)
+        answers: list[list[Detection]] = [[] for _ in images]
+        for members in groups.values():
+            for start in range(0, len(members), batch):
+                chunk = members[start : start + batch]
+                for index, found in zip(chunk, self._forward([prepared[i] for i in chunk]), strict=True):
+                    answers[index] = self._detections(found, images[index])
+        return answers
+
+    def _prepare(self, image: FigureImage) -> _Prepared:
+        canvas, scale_y, scale_x = _canvas(image)
+        inputs = dict(self.processor(images=canvas, return_tensors="pt"))
+        height, width = inputs["pixel_values"].shape[-2:]
+        shown_height, shown_width = height, width
+        if "pixel_mask" in inputs:
+            mask = inputs["pixel_mask"][0]
+            shown_height, shown_width = int(mask[:, 0].sum()), int(mask[0].sum())
+        target = (
+            canvas.height / scale_y * height / shown_height,
+            canvas.width / scale_x * width / shown_width,
+        )
+        return _Prepared(inputs, target)
+
+    def _forward(self, items: Sequence[_Prepared]) -> list[dict[str, Any]]:
+        torch = self.torch
+        inputs = {
+            key: torch.cat([item.inputs[key] for item in items]).to(self.device) for key in items[0].inputs
+        }
+        targets = torch.tensor([item.target for item in items], device=self.device)
+        with torch.inference_mode():
+            outputs = self.network(**inputs)
+            found: list[dict[str, Any]] = self.processor.post_process_object_detection(
+                outputs, threshold=self.options.score, target_sizes=targets
+            )
+        return found
+
+    def _detections(self, found: dict[str, Any], image: FigureImage) -> list[Detection]:
+        raw, scores, classes = (found[key].float().cpu().numpy() for key in ("boxes", "scores", "labels"))
+        boxes, rows = pixel_boxes(raw, image.width, image.height)
+        wanted = np.isin(classes[rows].astype(np.int64), list(self.panels))
+        boxes, scores = boxes[wanted], scores[rows][wanted]
+        limit = self.options.nms
+        order = by_score(boxes, scores) if limit is None else nms(boxes, scores, limit)
+        return [
+            Detection(
+                box=(int(boxes[i, 0]), int(boxes[i, 1]), int(boxes[i, 2]), int(boxes[i, 3])),
+                score=float(min(1.0, max(0.0, scores[i]))),
+            )
+            for i in order
+        ]
+
+
+def _canvas(image: FigureImage) -> tuple[Image.Image, float, float]:
+    """What the processor gets, and its scale to source pixels by height and width.
+
+    That is the image itself but for huge, tiny and very thin ones.
+    """
+    content = image.image
+    if max(image.width, image.height) > MAX_SIDE:
+        content = Image.fromarray(image.resized(MAX_SIDE)[0])
+    least = max(MIN_SIDE, -(-max(content.size) // MAX_ASPECT))
+    width, height = max(content.width, least), max(content.height, least)
+    scales = (content.height / image.height, content.width / image.width)
+    if (width, height) != content.size:
+        padded = Image.new("RGB", (width, height), (255, 255, 255))
+        padded.paste(content)
+        content = padded
+    return content, *scales
+
+
+def _libraries() -> tuple[Any, Any]:
+    """torch and transformers, or a PluginError that says what to install."""
+    try:
+        torch = importlib.import_module("torch")
+        transformers = importlib.import_module("transformers")
+        importlib.import_module("safetensors")
+    except ImportError as error:
+        raise PluginError(f"the detr detector needs {error.name or error}: {INSTALL}") from error
+    # transformers asks only whether torchvision is *installed*; a broken one takes its image processors down.
+    try:
+        importlib.import_module("torchvision")
+    except ModuleNotFoundError as error:
+        if error.name != "torchvision":
+            raise _torchvision_error(torch, error) from error
+    except Exception as error:
+        raise _torchvision_error(torch, error) from error
+    return torch, transformers
+
+
+def _torchvision_error(torch: Any, error: Exception) -> PluginError:
+    return PluginError(
+        f"the installed torchvision does not work with torch {torch.__version__} ({first_line(error)}); "
+        "pip uninstall torchvision (detr does not need it), or install the build that matches torch"
+    )
+
+
+def _device(torch: Any, wanted: str) -> str:
+    available = bool(torch.cuda.is_available())
+    if wanted == "cuda" and not available:
+        raise UsageError(
+            f"device=cuda: torch {torch.__version__} sees no CUDA GPU; use device=cpu or device=auto"
+        )
+    return "cuda" if available and wanted != "cpu" else "cpu"
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """No progress bar for each worker that loads the weights."""
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _load_errors(weights: str) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except ImportError as error:
+        raise PluginError(f"{weights} needs a library that is not installed: {first_line(error)}") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UsageError(
+            f"{weights} is no checkpoint that AutoModelForObjectDetection loads: {first_line(error)}"
+        ) from error
+
+
+def _load_processor(transformers: Any, folder: Path, size: int | None) -> Any:
+    """The checkpoint's image processor in its Pillow variant, resizing in its own manner to ``size``."""
+    major = int(transformers.__version__.split(".")[0])
+    pillow = {"backend": "pil"} if major >= 5 else {"use_fast": False}
+    processor = transformers.AutoImageProcessor.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=False, **pillow
+    )
+    if not hasattr(processor, "post_process_object_detection"):
+        raise ValueError(f"its image processor {type(processor).__name__} is not one for object detection")
+    if size is not None:
+        _set_size(processor, size)
+    return processor
+
+
+def _set_size(processor: Any, size: int) -> None:
+    """Keep squashing processors squashing and aspect-keeping ones aspect-keeping."""
+    now = {key: value for key, value in dict(processor.size).items() if value}
+    if "height" in now:
+        processor.size = _like(processor.size, height=size, width=size)
+    else:
+        processor.size = _like(processor.size, max_height=size, max_width=size)
+    if getattr(processor, "pad_size", None):
+        processor.pad_size = _like(processor.pad_size, height=size, width=size)
+
+
+def _like(old: Any, **sides: int) -> Any:
+    return dict(sides) if isinstance(old, dict) else type(old)(**sides)
+
+
+def _load_network(transformers: Any, folder: Path) -> Any:
+    local = {"local_files_only": True, "trust_remote_code": False}
+    config = transformers.AutoConfig.from_pretrained(str(folder), **local)
+    # The checkpoint holds the backbone: without this, older versions fetch ImageNet weights first.
+    if getattr(config, "use_pretrained_backbone", False):
+        config.use_pretrained_backbone = False
+    network, report = transformers.AutoModelForObjectDetection.from_pretrained(
+        str(folder), config=config, use_safetensors=True, output_loading_info=True, **local
+    )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ValueError(f"{len(missing)} weights are not in the checkpoint, such as {missing[0]}")
+    return network
+
+
+def _panel_classes(id2label: dict[int, str], labels: Sequence[str]) -> frozenset[int]:
+    names = {int(index): str(name) for index, name in id2label.items()}
+    unknown = sorted(set(labels) - set(names.values()))
+    if unknown:
+        raise UsageError(
+            f"labels: the checkpoint has no class {', '.join(map(repr, unknown))}; "
+            f"it has {', '.join(sorted(set(names.values())))}"
+        )
+    return frozenset(index for index, name in names.items() if not labels or name in labels)
