@@ -16,7 +16,7 @@ def pixel_boxes(boxes: Floats, width: int, height: int) -> tuple[Ints, Ints]:
 
     ``boxes`` are ``(n, 4)`` in pixels of a ``width`` x ``height`` image. Gives the ``(m, 4)`` boxes that
     are left and the ``(m,)`` rows they came from, in order. Edges go to the nearest pixel edge; a box
-    thinner than one pixel is widened to one. Boxes outside the image, inside out or not finite are dropped.
+    that rounds to nothing becomes the pixel it starts in. Boxes outside the image, inside out or not finite are dropped.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     limit = np.array([width, height, width, height], np.float64)
@@ -25,8 +25,8 @@ def pixel_boxes(boxes: Floats, width: int, height: int) -> tuple[Ints, Ints]:
     rows = np.flatnonzero(inside)
     out = np.floor(clipped[rows] + 0.5).astype(np.int64)
     thin = out[:, :2] == out[:, 2:]
-    out[:, :2] -= thin & (out[:, :2] > 0)
-    out[:, 2:] += out[:, :2] == out[:, 2:]
+    out[:, :2] = np.where(thin, np.floor(clipped[rows, :2]), out[:, :2])
+    out[:, 2:] = np.where(thin, out[:, :2] + 1, out[:, 2:])
     return out, rows
 
 

@@ -38,8 +38,10 @@ def checkpoint_folder(weights: str, revision: str = "") -> Path:
                 "when loaded; have somebody you trust convert it: "
                 "model.save_pretrained(DIR, safe_serialization=True) writes model.safetensors"
             )
-        raise UsageError(f"{weights} holds no model.safetensors; it is no folder of save_pretrained, "
-            "or a hub model that has pickled weights only")
+        raise UsageError(
+            f"{weights} holds no model.safetensors; it is no folder of save_pretrained, "
+            "or a hub model that has pickled weights only"
+        )
     missing = [name for name in CONFIG_FILES if name not in names]
     if missing:
         raise UsageError(
@@ -53,7 +55,7 @@ def _snapshot(repo: str, revision: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
-        raise PluginError(f"weights={repo} is no folder, and the hub needs {error.name}: {INSTALL}") from error
+        raise PluginError(f"weights={repo} is no folder, and hub ids need {error.name}: {INSTALL}") from error
     wanted = [*CONFIG_FILES, *WEIGHT_FILES]
     try:
         return Path(snapshot_download(repo, revision=revision or None, allow_patterns=wanted))

@@ -54,7 +54,7 @@ def cut(rgb: NDArray[np.uint8], min_side: float, min_gap: float) -> list[tuple[B
     side = math.sqrt(height * width)
     cutter = _Cutter(rgb, ink, max(4.0, min_side * side), max(2.0, min_gap * side))
     whole = _tight(ink, (0, 0, width, height))
-    return cutter.split(whole, 1.0, 0) if whole else []
+    return cutter.panels(whole) if whole else []
 
 
 def _background(rgb: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -86,15 +86,101 @@ def _tight(ink: Mask, box: Box) -> Box | None:
     return (x0 + int(columns[0]), y0 + int(rows[0]), x0 + int(columns[-1]) + 1, y0 + int(rows[-1]) + 1)
 
 
+def _runs(line: Mask, join: int = 1) -> list[tuple[int, int]]:
+    """Runs of true, ``start <= i < end``; runs less than ``join`` apart count as one."""
+    padded = np.zeros(len(line) + 2, np.int8)
+    padded[1:-1] = line
+    edges = np.flatnonzero(np.diff(padded)).tolist()
+    out: list[tuple[int, int]] = []
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        if out and start - out[-1][1] < join:
+            out[-1] = (out[-1][0], end)
+        else:
+            out.append((start, end))
+    return out
+
+
 class _Cutter:
+    """The recursion over one figure."""
+
     def __init__(self, rgb: NDArray[np.uint8], ink: Mask, min_side: float, min_gap: float) -> None:
         self.rgb, self.ink, self.min_side, self.min_gap = rgb, ink, min_side, min_gap
+        self.grey = rgb[..., 1]
+        self.side = math.sqrt(ink.size)
+
+    def panels(self, box: Box) -> list[tuple[Box, float]]:
+        letter = self.letter(box)
+        if letter is not None:
+            found = self.split_lettered(box, letter, 1.0)
+            if sum(self.letter(b, letter) is not None for b, _ in found) >= 2:
+                return found
+        return self.split(box, 1.0, 0)
+
+    def letter(self, box: Box, like: int | None = None) -> int | None:
+        """Height of the panel letter in the top left corner of ``box``, if there is one: a small mark on
+        the background, apart from all else; ``like`` is the height of letters seen elsewhere."""
+        x0, y0, x1, y1 = box
+        reach = round(0.12 * self.side)
+        part = self.ink[y0 : min(y1, y0 + reach), x0 : min(x1, x0 + reach)]
+        low, high = max(5.0, 0.011 * self.side), 0.085 * self.side
+        if like is not None:
+            low, high = max(low, 0.6 * like), min(high, 1.6 * like)
+        for rows in (True, False):
+            for start, end in _runs(part.any(axis=1 if rows else 0))[:3]:
+                if end - start > high:
+                    break
+                if rows:
+                    top, bottom = start, end
+                else:
+                    top, bottom = _runs(part[:, start:end].any(axis=1), 2)[0]
+                height = bottom - top
+                if not low <= height <= high or bottom == reach:
+                    continue
+                left, right = _runs(part[top:bottom].any(axis=0), max(2, round(0.35 * height)))[0]
+                if 0.15 * height <= right - left <= 2.2 * height and right < reach:
+                    return height
+        return None
+
+    def split_lettered(self, box: Box, letter: int, score: float) -> list[tuple[Box, float]]:
+        """As :meth:`split`, where a gap counts if a letter begins what follows it."""
+        best: tuple[tuple[int, int], list[Box]] | None = None
+        for axis in (0, 1):
+            pieces, widths = self._lettered_pieces(box, axis, letter)
+            if len(pieces) > 1:
+                key = (len(pieces), min(widths))
+                if best is None or key > best[0]:
+                    best = (key, pieces)
+        if best is None:
+            return [(box, score)]
+        return [p for piece in best[1] for p in self.split_lettered(piece, letter, score)]
+
+    def _lettered_pieces(self, box: Box, axis: int, letter: int) -> tuple[list[Box], list[int]]:
+        pieces: list[Box] = []
+        widths: list[int] = []
+        begin = box[axis]
+        end = box[axis + 2]
+        for gap in self._gaps(box, axis, 2):
+            a, b = box[axis] + gap.start, box[axis] + gap.end
+            if a - begin < self.min_side or end - b < self.min_side:
+                continue
+            rest = _tight(self.ink, _with(box, axis, b, end))
+            if rest is not None and self.letter(rest, letter) is not None:
+                piece = _tight(self.ink, _with(box, axis, begin, a))
+                if piece is None:
+                    continue
+                pieces.append(piece)
+                widths.append(b - a)
+                begin = b
+        last = _tight(self.ink, _with(box, axis, begin, end))
+        if last is not None:
+            pieces.append(last)
+        return pieces, widths
 
     def split(self, box: Box, score: float, depth: int) -> list[tuple[Box, float]]:
         """The panels inside ``box``: itself, or the panels of its pieces."""
         best: tuple[float, list[Box]] | None = None
         for axis in (0, 1):
-            gaps = self._gaps(box, axis)
+            gaps = self._gaps(box, axis, self.min_gap)
             pieces = self._pieces(box, axis, gaps)
             if len(pieces) > 1:
                 strength = max((g.end - g.start for g in gaps), default=0)
@@ -105,24 +191,14 @@ class _Cutter:
         worth = min(1.0, best[0] / (4 * self.min_gap))
         return [p for piece in best[1] for p in self.split(piece, min(score, worth), depth + 1)]
 
-    def _gaps(self, box: Box, axis: int) -> list[_Gap]:
+    def _gaps(self, box: Box, axis: int, least: float) -> list[_Gap]:
         x0, y0, x1, y1 = box
-        blank = ~self.ink[y0:y1, x0:x1].any(axis=1 - axis if axis == 0 else 0) if axis else ~self.ink[
-            y0:y1, x0:x1
-        ].any(axis=0)
-        if axis:
-            blank = ~self.ink[y0:y1, x0:x1].any(axis=1)
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], blank.astype(np.int8), [0]])))
-        return [
-            _Gap(int(a), int(b), 1.0)
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-            if b - a >= self.min_gap and a > 0 and b < len(blank)
-        ]
+        blank = ~self.ink[y0:y1, x0:x1].any(axis=axis)
+        return [_Gap(a, b, 1.0) for a, b in _runs(blank) if b - a >= least]
 
     def _pieces(self, box: Box, axis: int, gaps: list[_Gap]) -> list[Box]:
         """Pieces between gaps; one that is too thin to be a panel joins the nearer neighbour."""
-        x0, y0, x1, y1 = box
-        length = (x1 - x0, y1 - y0)[axis]
+        length = box[axis + 2] - box[axis]
         spans = list(zip([0, *(g.end for g in gaps)], [*(g.start for g in gaps), length], strict=True))
         while len(spans) > 1:
             sizes = [b - a for a, b in spans]
@@ -133,10 +209,11 @@ class _Cutter:
             after = spans[k + 1][0] - spans[k][1] if k + 1 < len(spans) else 1 << 30
             j = k - 1 if before < after else k
             spans[j : j + 2] = [(spans[j][0], spans[j + 1][1])]
-        out = []
-        for a, b in spans:
-            piece = (x0 + a, y0, x0 + b, y1) if axis == 0 else (x0, y0 + a, x1, y0 + b)
-            tight = _tight(self.ink, piece)
-            if tight:
-                out.append(tight)
-        return out
+        pieces = (_tight(self.ink, _with(box, axis, box[axis] + a, box[axis] + b)) for a, b in spans)
+        return [p for p in pieces if p is not None]
+
+
+def _with(box: Box, axis: int, start: int, end: int) -> Box:
+    """``box`` with another extent along ``axis`` (0: x, 1: y)."""
+    x0, y0, x1, y1 = box
+    return (start, y0, end, y1) if axis == 0 else (x0, start, x1, end)

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 _DASH = "-‐‑‒–—―−"
 _UNIT = re.compile(r"([A-Za-z]{1,5})(\d{0,2})['′″]{0,2}(?![A-Za-z0-9])")
+_SUBPANEL = re.compile(rf"([A-Z])()[a-z](?:[{_DASH},][a-z])*(?![A-Za-z0-9])")
 _SEPARATOR = re.compile(
     rf"\s*(?:(?P<range>[{_DASH}]|\b(?:to|through|thru)\b)|[,;/&+]\s*(?:(?:and|or)\b|&)?|\b(?:and|or)\b)\s*"
 )
@@ -25,9 +26,11 @@ _TAIL_RANGE = re.compile(rf"\s?[{_DASH}]\s?(\d{{1,2}})(?![\d.%]|\s*[A-Za-zµ]{{1
 _SAME_NUMBER = re.compile(r"\d+")
 # What shows that a letter in running text is no panel: "B cells", "P < 0.05", "C-terminal", "i.e."
 _PROSE = re.compile(
-    r"-[a-z]{2,}|\s*[<>=≤≥±]|\.[A-Za-z]|\s+(?:cells?|lymphocytes?|helper|strains?|virus|mice|allele|domain|statistics?|values?)\b"
+    r"-[A-Za-z]{2,}|\s*[<>=≤≥±]|\.[A-Za-z]|\s+(?:cells?|lymphocytes?|helper|strains?|virus|mice|allele|domain|statistics?|values?)\b"
 )
 _SET_OFF = re.compile(r"(?:,\s?|\s)[A-Za-z](?![A-Za-z])")
+_GOES_ON = re.compile(rf"\s*(?:[{_DASH}),.;:\]/&]|$|(?:and|or|to|through)\b)")
+_SPECIES = re.compile(r"\.\s[a-z]")
 _STOP = re.compile(r"\s*(?:[),.;:\]]|$)")
 _ROMAN = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"]
 _NESTED = re.compile(r"([A-Za-z])(?:i{1,3}|iv|vi{0,3}|ix|x)$")
@@ -180,11 +183,11 @@ def _panels(text: str, pos: int, *, strict: bool = False, previous: str = "") ->
     while True:
         if opened := _OPEN.match(text, at):
             at, depth = opened.end(), depth + 1
-        unit = _UNIT.match(text, at)
+        unit = (None if strict and last else _SUBPANEL.match(text, at)) or _UNIT.match(text, at)
         folded = _fold(unit[1]) if unit else ()
         if not unit or not folded:
             break
-        if strict and not _continues(text, unit, folded, last):
+        if strict and not _continues(text, unit, folded, last, glued=at == 0 or text[at - 1] == "("):
             break
         if is_range:
             labels.extend(_between(last, folded[0]))
@@ -199,15 +202,21 @@ def _panels(text: str, pos: int, *, strict: bool = False, previous: str = "") ->
     return unique(labels), end
 
 
-def _continues(text: str, unit: re.Match[str], folded: Labels, last: str) -> bool:
-    if _PROSE.match(text, unit.end()):
+def _continues(text: str, unit: re.Match[str], folded: Labels, last: str, *, glued: bool) -> bool:
+    """Whether a letter in running text can be a panel: no prose, no ``S2``, and in order after ``last``."""
+    end = unit.end()
+    if _PROSE.match(text, end) or (unit[2] and (unit[1] == "S" or not glued)):
+        return False
+    if not glued and _SPECIES.match(text, end):
         return False
     if not last:
         return True
     first = folded[0]
-    if unit[2] or (len(unit[1]) > 1 and unit[1] not in _ROMAN):
+    if first in _ROMAN and last in _ROMAN:
+        return True
+    if len(unit[1]) > 1 or first.isupper() != last.isupper() or first <= last:
         return False
-    return first.isupper() == last.isupper() and (first > last or (first in _ROMAN and last in _ROMAN))
+    return ord(first) - ord(last) == 1 or _GOES_ON.match(text, end) is not None
 
 
 def _fold(letters: str) -> Labels:

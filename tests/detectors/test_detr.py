@@ -81,7 +81,7 @@ def small_model() -> Any:
     return model
 
 
-def train(model: Any, steps: int = 40) -> None:
+def train(model: Any, steps: int = 100) -> None:
     rng = np.random.default_rng(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     model.train()
@@ -112,3 +112,345 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     transformers.RTDetrImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    """The checkpoint, to be changed."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+LETTER_BOX = {
+    "size": {"max_height": SIDE, "max_width": SIDE},
+    "do_pad": True,
+    "pad_size": {"height": SIDE, "width": SIDE},
+}
+
+
+def set_processor(folder: Path, **values: Any) -> None:
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def detector(weights: Path | str, **options: Any) -> DetrDetector:
+    return DetrDetector({"weights": str(weights), "score": 0.25, "threads": 1, "device": "cpu", **options})
+
+
+def directly(folder: Path, image: FigureImage, canvas: tuple[int, int], score: float = 0.25) -> list[Any]:
+    """(box, score) of what transformers answers by itself; ``canvas`` is (height, width) in source pixels."""
+    processor = transformers.RTDetrImageProcessorPil.from_pretrained(folder)
+    model = transformers.RTDetrForObjectDetection.from_pretrained(folder).eval()
+    with torch.no_grad():
+        outputs = model(**processor(images=image.image, return_tensors="pt"))
+    found = processor.post_process_object_detection(outputs, threshold=score, target_sizes=[canvas])[0]
+    limit = np.array([image.width, image.height] * 2)
+    boxes = np.clip(found["boxes"].numpy(), 0, limit)
+    rows = [(b, s) for b, s in zip(boxes, found["scores"].tolist(), strict=True) if (b[:2] < b[2:]).all()]
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def assert_same(found: list[Detection], expected: list[Any]) -> None:
+    assert len(found) == len(expected) > 0
+    for detection, (box, score) in zip(found, expected, strict=True):
+        assert detection.score == pytest.approx(score, abs=1e-5)
+        assert np.abs(np.array(detection.box) - box).max() <= 1
+
+
+class TestConformance(DetectorSuite):
+    @pytest.fixture(autouse=True)
+    def _weights(self, checkpoint: Path) -> Iterator[None]:
+        type(self).make = lambda: detector(checkpoint)
+        yield
+        type(self).make = None
+
+
+# -- answers ------------------------------------------------------------------------------------
+
+
+def test_equals_transformers_with_a_squashing_processor(checkpoint: Path) -> None:
+    images = [grid_figure(2, 2, 640, 480, seed=3)[0], grid_figure(1, 6, 1200, 200, seed=4)[0]]
+    with detector(checkpoint, nms=None) as detr:
+        for image, found in zip(images, detr.detect(images), strict=True):
+            assert_same(found, directly(checkpoint, image, (image.height, image.width)))
+
+
+def test_equals_transformers_with_a_letter_boxing_processor(copy: Path) -> None:
+    set_processor(copy, **LETTER_BOX)
+    image = grid_figure(1, 6, 1200, 200, seed=4)[0]
+    with detector(copy, nms=None) as detr:
+        assert_same(detr.detect([image])[0], directly(copy, image, (1200, 1200)))
+
+
+def test_answers_depend_on_the_image(checkpoint: Path) -> None:
+    rng = np.random.default_rng(5)
+    first, second = (FigureImage.from_array(drawn(rng)[0]) for _ in range(2))
+    with detector(checkpoint) as detr:
+        one, other = detr.detect([first, second])
+    assert one and other
+    assert {d.box for d in one}.isdisjoint(d.box for d in other)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_batch_size_does_not_change_the_answer(checkpoint: Path, size: int) -> None:
+    images = figure_images()
+    with detector(checkpoint, nms=None) as detr:
+        whole = detr.detect(images)
+        parts = [f for i in range(0, len(images), size) for f in detr.detect(images[i : i + size])]
+    assert sum(map(len, whole)) > 10
+    for one, other in zip(whole, parts, strict=True):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            assert np.abs(np.subtract(a.box, b.box)).max() <= 1
+            assert a.score == pytest.approx(b.score, abs=1e-4)
+
+
+def test_no_detection_and_score(checkpoint: Path) -> None:
+    image = grid_figure(2, 2, seed=3)[0]
+    with detector(checkpoint, score=0.999) as none, detector(checkpoint, score=0.1) as many:
+        assert list(none.detect([image])[0]) == []
+        found = many.detect([image])[0]
+    scores = [d.score for d in found]
+    assert scores == sorted(scores, reverse=True) and 0.1 < scores[-1] < 0.25
+
+
+def test_nms_leaves_a_subset_without_overlap(checkpoint: Path) -> None:
+    image = grid_figure(3, 3, seed=33)[0]
+    with detector(checkpoint, nms=None, score=0.1) as every, detector(checkpoint, nms=0.3, score=0.1) as some:
+        raw, kept = every.detect([image])[0], some.detect([image])[0]
+    assert 0 < len(kept) < len(raw)
+    assert {d.box for d in kept} < {d.box for d in raw}
+    from pmcx.detectors.boxes import iou_matrix
+
+    boxes = np.array([d.box for d in kept])
+    assert (iou_matrix(boxes, boxes) - np.eye(len(boxes)) <= 0.3).all()
+
+
+def test_labels_choose_classes(checkpoint: Path) -> None:
+    image = grid_figure(2, 2, seed=3)[0]
+    options: dict[str, Any] = {"nms": None, "score": 0.001}
+    with (
+        detector(checkpoint, **options) as every,
+        detector(checkpoint, labels=["panel"], **options) as panels,
+        detector(checkpoint, labels=["label"], **options) as letters,
+    ):
+        all_, first, second = (len(d.detect([image])[0]) for d in (every, panels, letters))
+    assert first > 0 and all_ == first + second
+
+
+# -- geometry: a network that finds the ink, so that the right answer is known ----------------------
+
+
+class InkNetwork(torch.nn.Module):  # type: ignore[misc]
+    """Answers one box, sure: the extent of what is darker than half, relative to the canvas."""
+
+    def forward(self, pixel_values: Any, pixel_mask: Any = None) -> Any:
+        boxes = []
+        for image, mask in zip(
+            pixel_values, [None] * len(pixel_values) if pixel_mask is None else pixel_mask
+        ):
+            height, width = image.shape[-2:]
+            ink = image.mean(0) < 0.5
+            if mask is not None:
+                ink &= mask.bool()
+            rows, columns = torch.where(ink.any(1))[0], torch.where(ink.any(0))[0]
+            x0, x1 = int(columns[0]) / width, (int(columns[-1]) + 1) / width
+            y0, y1 = int(rows[0]) / height, (int(rows[-1]) + 1) / height
+            boxes.append([[(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]])
+        logits = torch.tensor([[[9.0, -9.0]]] * len(boxes))
+        return types.SimpleNamespace(logits=logits, pred_boxes=torch.tensor(boxes))
+
+
+@pytest.mark.parametrize("letter_box", [False, True], ids=["squash", "letter-box"])
+@pytest.mark.parametrize("side", [None, 96, 320])
+@pytest.mark.parametrize(
+    ("width", "height"), [(640, 480), (1200, 300), (300, 1200), (1200, 200), (5000, 40), (8, 6), (6000, 4500)]
+)
+def test_boxes_come_back_to_source_pixels(
+    copy: Path, width: int, height: int, side: int | None, letter_box: bool
+) -> None:
+    if letter_box:
+        set_processor(copy, **LETTER_BOX)
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    expected = (width // 4, height // 4, width // 4 * 3, height // 4 * 3)
+    pixels[expected[1] : expected[3], expected[0] : expected[2]] = 0
+    image = FigureImage.from_array(pixels)
+    with detector(copy, size=side) as detr:
+        detr._model.network = InkNetwork()  # type: ignore[union-attr]
+        (first,), (second,) = detr.detect([image, image])
+    assert first == second
+    # Half a model pixel at each edge, as seen in the source; 5000 x 40 gets a margin to 5000 x 157.
+    canvas_width, canvas_height = max(width, 16), max(height, 16, -(-width // 32))
+    if letter_box:
+        canvas_width = canvas_height = max(canvas_width, canvas_height)
+    tolerance = np.array([canvas_width, canvas_height] * 2) / (side or SIDE) * 0.75 + 1
+    assert (np.abs(np.subtract(first.box, expected)) <= tolerance).all(), (first.box, expected)
+
+
+def test_size_changes_the_input(checkpoint: Path) -> None:
+    seen: list[tuple[int, ...]] = []
+    with detector(checkpoint, size=224) as detr:
+        network = detr._model.network  # type: ignore[union-attr]
+        network.register_forward_pre_hook(
+            lambda _m, _a, kw: seen.append(tuple(kw["pixel_values"].shape)), with_kwargs=True
+        )
+        detr.detect(figure_images()[:2])
+    assert seen == [(2, 3, 224, 224)]
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+def refused(weights: Path | str, match: str, kind: type[Exception] = UsageError, **options: Any) -> str:
+    stage = detector(weights, **options)
+    with pytest.raises(kind, match=match) as caught:
+        stage.open()
+    stage.close()
+    return str(caught.value)
+
+
+def test_no_weights() -> None:
+    refused("", r"no weights yet.*--detector-option weights=DIR")
+    assert DetrDetector().assets() == {}
+
+
+def test_missing_folder_and_file(checkpoint: Path, tmp_path: Path) -> None:
+    refused(tmp_path / "none", "no such folder")
+    refused(checkpoint / "model.safetensors", "is a file; pass the folder")
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / "empty", "no model.safetensors")
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt"])
+def test_pickled_weights_are_refused_unread(copy: Path, name: str) -> None:
+    (copy / "model.safetensors").unlink()
+    bomb = copy / "executed"
+    payload = f"cbuiltins\nopen\n(V{bomb}\nVw\ntR."
+    (copy / name).write_bytes(payload.encode())
+    message = refused(copy, "pickle only")
+    assert name in message and "safe_serialization" in message
+    assert not bomb.exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+def test_missing_configuration(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    refused(copy, f"lacks {name}")
+
+
+def test_damaged_weights(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    refused(copy, "no checkpoint that AutoModelForObjectDetection loads")
+
+
+def test_incomplete_weights_are_not_filled_up_at_random(copy: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(copy / "model.safetensors")
+    lost = next(name for name in tensors if "decoder.layers.0.fc1.weight" in name or "mlp.fc1.weight" in name)
+    del tensors[lost]
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    assert lost in refused(copy, "weights are not in the checkpoint")
+
+
+def test_foreign_code_is_not_run(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    config.update(model_type="my-own-detr", auto_map={"AutoConfig": "code.Config"})
+    (copy / "config.json").write_text(json.dumps(config))
+    (copy / "code.py").write_text("raise SystemExit('executed')")
+    refused(copy, "no checkpoint that AutoModelForObjectDetection loads")
+
+
+def test_other_kind_of_model(copy: Path) -> None:
+    transformers.BertConfig().save_pretrained(copy)
+    refused(copy, "no checkpoint that AutoModelForObjectDetection loads")
+
+
+def test_unknown_labels(checkpoint: Path) -> None:
+    message = refused(checkpoint, "no class 'subfigure'", labels=["panel", "subfigure"])
+    assert "it has label, panel" in message
+
+
+def test_cuda_where_there_is_none(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused(checkpoint, "device=cuda", device="cuda")
+    with detector(checkpoint, device="auto") as detr:
+        assert detr._model.device == "cpu"
+
+
+@pytest.mark.parametrize("library", ["torch", "transformers", "safetensors"])
+def test_missing_library(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    message = refused(checkpoint, r"pip install 'pmcx-extract\[detr\]'", PluginError)
+    assert library in message
+
+
+def test_broken_torchvision(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "torchvision").mkdir()
+    code = "raise RuntimeError('operator torchvision::nms does not exist')"
+    (tmp_path / "torchvision" / "__init__.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    message = refused(checkpoint, "torchvision::nms does not exist", PluginError)
+    assert "pip uninstall torchvision" in message
+
+
+def test_without_torchvision(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    finder = types.SimpleNamespace(find_spec=_no_torchvision)
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    with detector(checkpoint) as detr:
+        assert detr.detect([grid_figure(2, 2, seed=3)[0]])[0]
+
+
+def _no_torchvision(name: str, path: Any = None, target: Any = None) -> None:
+    if name.split(".")[0] == "torchvision":
+        raise ModuleNotFoundError("No module named 'torchvision'", name="torchvision")
+
+
+def test_threads(checkpoint: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        with detector(checkpoint, threads=2):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+# -- the hub and assets -----------------------------------------------------------------------------
+
+
+def test_hub_id_asks_for_no_pickle(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    asked: dict[str, Any] = {}
+
+    def snapshot_download(repo: str, **options: Any) -> str:
+        asked.update(options, repo=repo)
+        return str(checkpoint)
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    with detector("some/model", revision="abc") as detr:
+        assert detr.assets() == detector(checkpoint).assets()
+    assert asked["repo"] == "some/model" and asked["revision"] == "abc"
+    assert not any(name.endswith((".bin", ".pt", ".py", "*")) for name in asked["allow_patterns"])
+
+
+def test_hub_id_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+
+    def snapshot_download(repo: str, **options: Any) -> str:
+        raise hub.errors.LocalEntryNotFoundError("no network")
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    refused("some/model", r"neither a folder nor a model.*no network.*check the name")
+
+
+def test_assets_are_the_files_hashes(copy: Path) -> None:
+    names = ("config.json", "model.safetensors", "preprocessor_config.json")
+    stage = detector(copy)
+    first = stage.assets()
+    assert first == {name: hashlib.sha256((copy / name).read_bytes()).hexdigest() for name in names}
+    set_processor(copy, do_normalize=True)
+    second = stage.assets()
+    assert second["preprocessor_config.json"] != first["preprocessor_config.json"]
+    assert second["model.safetensors"] == first["model.safetensors"]
