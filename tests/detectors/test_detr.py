@@ -177,8 +177,8 @@ def test_equals_transformers_with_a_squashing_processor(checkpoint: Path) -> Non
 def test_equals_transformers_with_a_letter_boxing_processor(copy: Path) -> None:
     set_processor(copy, **LETTER_BOX)
     image = grid_figure(1, 6, 1200, 200, seed=4)[0]
-    with detector(copy, nms=None) as detr:
-        assert_same(detr.detect([image])[0], directly(copy, image, (1200, 1200)))
+    with detector(copy, nms=None, score=0.05) as detr:
+        assert_same(detr.detect([image])[0], directly(copy, image, (1200, 1200), 0.05))
 
 
 def test_answers_depend_on_the_image(checkpoint: Path) -> None:
@@ -241,17 +241,14 @@ def test_labels_choose_classes(checkpoint: Path) -> None:
 
 
 class InkNetwork(torch.nn.Module):  # type: ignore[misc]
-    """Answers one box, sure: the extent of what is darker than half, relative to the canvas."""
+    """Answers one box, sure: the extent of what is dark, relative to the canvas."""
 
     def forward(self, pixel_values: Any, pixel_mask: Any = None) -> Any:
         boxes = []
-        for image, mask in zip(
-            pixel_values, [None] * len(pixel_values) if pixel_mask is None else pixel_mask
-        ):
+        masks = torch.ones_like(pixel_values[:, 0]) if pixel_mask is None else pixel_mask
+        for image, mask in zip(pixel_values, masks, strict=True):
             height, width = image.shape[-2:]
-            ink = image.mean(0) < 0.5
-            if mask is not None:
-                ink &= mask.bool()
+            ink = (image.mean(0) < 0.7) & mask.bool()
             rows, columns = torch.where(ink.any(1))[0], torch.where(ink.any(0))[0]
             x0, x1 = int(columns[0]) / width, (int(columns[-1]) + 1) / width
             y0, y1 = int(rows[0]) / height, (int(rows[-1]) + 1) / height
@@ -263,7 +260,7 @@ class InkNetwork(torch.nn.Module):  # type: ignore[misc]
 @pytest.mark.parametrize("letter_box", [False, True], ids=["squash", "letter-box"])
 @pytest.mark.parametrize("side", [None, 96, 320])
 @pytest.mark.parametrize(
-    ("width", "height"), [(640, 480), (1200, 300), (300, 1200), (1200, 200), (5000, 40), (8, 6), (6000, 4500)]
+    ("width", "height"), [(640, 480), (1200, 300), (300, 1200), (1200, 200), (3000, 60), (8, 6), (6000, 4500)]
 )
 def test_boxes_come_back_to_source_pixels(
     copy: Path, width: int, height: int, side: int | None, letter_box: bool
@@ -278,7 +275,7 @@ def test_boxes_come_back_to_source_pixels(
         detr._model.network = InkNetwork()  # type: ignore[union-attr]
         (first,), (second,) = detr.detect([image, image])
     assert first == second
-    # Half a model pixel at each edge, as seen in the source; 5000 x 40 gets a margin to 5000 x 157.
+    # Half a model pixel at each edge, as seen in the source; 3000 x 60 gets a margin to 3000 x 94.
     canvas_width, canvas_height = max(width, 16), max(height, 16, -(-width // 32))
     if letter_box:
         canvas_width = canvas_height = max(canvas_width, canvas_height)
@@ -347,10 +344,10 @@ def test_incomplete_weights_are_not_filled_up_at_random(copy: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(copy / "model.safetensors")
-    lost = next(name for name in tensors if "decoder.layers.0.fc1.weight" in name or "mlp.fc1.weight" in name)
+    lost = next(name for name in tensors if name.endswith("decoder.layers.0.fc1.weight"))
     del tensors[lost]
     save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
-    assert lost in refused(copy, "weights are not in the checkpoint")
+    refused(copy, r"1 weights are not in the checkpoint, such as model\.decoder\.layers\.0\..*fc1\.weight")
 
 
 def test_foreign_code_is_not_run(copy: Path) -> None:
