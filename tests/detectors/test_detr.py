@@ -136,7 +136,7 @@ def detector(weights: Path | str, **options: Any) -> DetrDetector:
     return DetrDetector({"weights": str(weights), "score": 0.25, "threads": 1, "device": "cpu", **options})
 
 
-def directly(folder: Path, image: FigureImage, canvas: tuple[int, int], score: float = 0.25) -> list[Any]:
+def directly(folder: Path, image: FigureImage, canvas: tuple[float, float], score: float = 0.25) -> list[Any]:
     """(box, score) of what transformers answers by itself; ``canvas`` is (height, width) in source pixels."""
     processor = transformers.RTDetrImageProcessorPil.from_pretrained(folder)
     model = transformers.RTDetrForObjectDetection.from_pretrained(folder).eval()
@@ -178,7 +178,9 @@ def test_equals_transformers_with_a_letter_boxing_processor(copy: Path) -> None:
     set_processor(copy, **LETTER_BOX)
     image = grid_figure(1, 6, 1200, 200, seed=4)[0]
     with detector(copy, nms=None, score=0.05) as detr:
-        assert_same(detr.detect([image])[0], directly(copy, image, (1200, 1200), 0.05))
+        found = detr.detect([image])[0]
+    # 200 source pixels become 26 of 160 rows (26.7 rounded down), so the canvas is 1200 wide, 1231 high.
+    assert_same(found, directly(copy, image, (200 * SIDE / 26, 1200), 0.05))
 
 
 def test_answers_depend_on_the_image(checkpoint: Path) -> None:
@@ -275,8 +277,8 @@ def test_boxes_come_back_to_source_pixels(
         detr._model.network = InkNetwork()  # type: ignore[union-attr]
         (first,), (second,) = detr.detect([image, image])
     assert first == second
-    # Half a model pixel at each edge, as seen in the source; 3000 x 60 gets a margin to 3000 x 94.
-    canvas_width, canvas_height = max(width, 16), max(height, 16, -(-width // 32))
+    # Three quarters of a model pixel at each edge, as seen in the source; thin images get a margin first.
+    canvas_width, canvas_height = max(width, 16), max(height, 16)
     if letter_box:
         canvas_width = canvas_height = max(canvas_width, canvas_height)
     tolerance = np.array([canvas_width, canvas_height] * 2) / (side or SIDE) * 0.75 + 1
