@@ -225,9 +225,9 @@ class _UnitRun:
                     document.close()
         self.report(Progress("end", ids, dict(self.counts), dict(self.seconds)))
 
-    def _take(self, document: Document | Failure) -> bool:
+    def _take(self, document: Document | Failure | Drop) -> bool:
         """Book a fetched article; False where it goes no further."""
-        if isinstance(document, Failure):
+        if not isinstance(document, Document):
             self._lose(document)
             return False
         article = document.article

@@ -139,8 +139,11 @@ class Source(Stage):
         """
         raise NotImplementedError
 
-    def fetch(self, refs: Sequence[ArticleRef]) -> Sequence[Document | Failure]:
-        """Fetch and parse; one answer for each ref, in order."""
+    def fetch(self, refs: Sequence[ArticleRef]) -> Sequence[Document | Failure | Drop]:
+        """Fetch and parse; one answer for each ref, in order.
+
+        A Drop leaves an article out on purpose (a licence, a retraction); a Failure says it is lost.
+        """
         raise NotImplementedError
 
 

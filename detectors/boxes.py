@@ -16,7 +16,8 @@ def pixel_boxes(boxes: Floats, width: int, height: int) -> tuple[Ints, Ints]:
 
     ``boxes`` are ``(n, 4)`` in pixels of a ``width`` x ``height`` image. Gives the ``(m, 4)`` boxes that
     are left and the ``(m,)`` rows they came from, in order. Edges go to the nearest pixel edge; a box
-    that rounds to nothing becomes the pixel it starts in. Boxes outside the image, inside out or not finite are dropped.
+    that rounds to nothing becomes the pixel it starts in.
+    Boxes outside the image, inside out or not finite are dropped.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     limit = np.array([width, height, width, height], np.float64)
@@ -38,7 +39,8 @@ def iou_matrix(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]
     shared = np.prod(np.maximum(high - low, 0.0), axis=2)
     area_1, area_2 = (np.prod(np.maximum(a[:, 2:] - a[:, :2], 0.0), axis=1) for a in (first, second))
     union = area_1[:, None] + area_2[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    out: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return out
 
 
 def nms(boxes: NDArray[Any], scores: Floats, threshold: float) -> Ints:

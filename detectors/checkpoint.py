@@ -22,6 +22,11 @@ def checkpoint_folder(weights: str, revision: str = "") -> Path:
     Raises UsageError where there is none, where its weights are not safetensors, or where the image
     processor's configuration is missing.
     """
+    if not weights:
+        raise UsageError(
+            "the detr detector ships no weights yet; pass a checkpoint folder or hub id with "
+            "--detector-option weights=DIR"
+        )
     folder = Path(weights).expanduser()
     if folder.is_file():
         raise UsageError(f"weights={weights} is a file; pass the folder that holds it and its config.json")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..core import stages
 from ..core.records import Detection
@@ -35,6 +35,12 @@ class DetrOptions(stages.Options):
     """``auto`` takes the GPU where there is one."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of torch in each worker; None leaves torch's default."""
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _one_label(cls, value: Any) -> Any:
+        """``labels=panel`` on the command line is one name."""
+        return (value,) if isinstance(value, str) else value
 
 
 class DetrDetector(Detector):
@@ -66,10 +72,9 @@ class DetrDetector(Detector):
     def assets(self) -> Mapping[str, str]:
         """sha256 of the checkpoint's safetensors files and its two configuration files, by file name.
 
-        A hub id is fetched into the Hugging Face cache first.
+        A hub id is fetched into the Hugging Face cache first. UsageError where no weights are named, so
+        that a run is refused before it plans anything.
         """
-        if not self.options.weights:
-            return {}
         from .checkpoint import checkpoint_folder, file_hashes
 
         return file_hashes(checkpoint_folder(self.options.weights, self.options.revision))

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 4096
 """Larger figures are shrunk to this first: processors hold several float copies of the full size."""
-MAX_ASPECT = 32
-"""Thinner images get a white margin, so that no resize rounds a side down to nothing."""
 MIN_SIDE = 16
+"""Tiny images get a white margin to this, and thin ones so that no resize leaves them thinner."""
 
 
 @dataclass
@@ -57,11 +56,6 @@ class Model:
     @classmethod
     def load(cls, options: DetrOptions) -> Model:
         """Load ``options.weights``; UsageError or PluginError as :class:`DetrDetector` states."""
-        if not options.weights:
-            raise UsageError(
-                "the detr detector ships no weights yet; pass a checkpoint folder or hub id with "
-                "--detector-option weights=DIR"
-            )
         torch, transformers = _libraries()
         device = _device(torch, options.device)
         folder = checkpoint_folder(options.weights, options.revision)
@@ -88,18 +82,26 @@ class Model:
         return answers
 
     def _prepare(self, image: FigureImage) -> _Prepared:
-        canvas, scale_y, scale_x = _canvas(image)
+        canvas, scale_y, scale_x = _canvas(image, self.processor)
         inputs = dict(self.processor(images=canvas, return_tensors="pt"))
         height, width = inputs["pixel_values"].shape[-2:]
-        shown_height, shown_width = height, width
-        if "pixel_mask" in inputs:
-            mask = inputs["pixel_mask"][0]
-            shown_height, shown_width = int(mask[:, 0].sum()), int(mask[0].sum())
+        shown_height, shown_width = self._shown(canvas, inputs)
+        # By axis: a resize that keeps the aspect rounds each side by itself.
         target = (
             canvas.height / scale_y * height / shown_height,
             canvas.width / scale_x * width / shown_width,
         )
         return _Prepared(inputs, target)
+
+    def _shown(self, canvas: Image.Image, inputs: dict[str, Any]) -> tuple[int, int]:
+        """Height and width of the part of the model's input that is not padding."""
+        if "pixel_mask" in inputs:
+            mask = inputs["pixel_mask"][0]
+            return int(mask[:, 0].sum()), int(mask[0].sum())
+        pixels = inputs["pixel_values"]
+        if getattr(self.processor, "do_pad", False) and getattr(self.processor, "pad_size", None):
+            pixels = self.processor(images=canvas, do_pad=False, return_tensors="pt")["pixel_values"]
+        return int(pixels.shape[-2]), int(pixels.shape[-1])
 
     def _forward(self, items: Sequence[_Prepared]) -> list[dict[str, Any]]:
         torch = self.torch
@@ -130,7 +132,7 @@ class Model:
         ]
 
 
-def _canvas(image: FigureImage) -> tuple[Image.Image, float, float]:
+def _canvas(image: FigureImage, processor: Any) -> tuple[Image.Image, float, float]:
     """What the processor gets, and its scale to source pixels by height and width.
 
     That is the image itself but for huge, tiny and very thin ones.
@@ -138,7 +140,9 @@ def _canvas(image: FigureImage) -> tuple[Image.Image, float, float]:
     content = image.image
     if max(image.width, image.height) > MAX_SIDE:
         content = Image.fromarray(image.resized(MAX_SIDE)[0])
-    least = max(MIN_SIDE, -(-max(content.size) // MAX_ASPECT))
+    least = MIN_SIDE
+    if longest := _longest_side(processor):
+        least = max(least, -(-max(content.size) * MIN_SIDE // longest))
     width, height = max(content.width, least), max(content.height, least)
     scales = (content.height / image.height, content.width / image.width)
     if (width, height) != content.size:
@@ -146,6 +150,16 @@ def _canvas(image: FigureImage) -> tuple[Image.Image, float, float]:
         padded.paste(content)
         content = padded
     return content, *scales
+
+
+def _longest_side(processor: Any) -> int:
+    """The input's longer side where the aspect is kept, 0 where the image is squashed to a fixed size."""
+    sides = _sides(processor.size)
+    return 0 if "height" in sides else max(sides.values(), default=0)
+
+
+def _sides(size: Any) -> dict[str, int]:
+    return {key: int(value) for key, value in dict(size).items() if value}
 
 
 def _libraries() -> tuple[Any, Any]:
@@ -226,8 +240,7 @@ def _load_processor(transformers: Any, folder: Path, size: int | None) -> Any:
 
 def _set_size(processor: Any, size: int) -> None:
     """Keep squashing processors squashing and aspect-keeping ones aspect-keeping."""
-    now = {key: value for key, value in dict(processor.size).items() if value}
-    if "height" in now:
+    if "height" in _sides(processor.size):
         processor.size = _like(processor.size, height=size, width=size)
     else:
         processor.size = _like(processor.size, max_height=size, max_width=size)

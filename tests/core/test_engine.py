@@ -120,7 +120,7 @@ def test_a_changed_plan_is_noticed(tmp_path: Path) -> None:
 
 
 def test_failures_cost_one_item_and_say_why(tmp_path: Path) -> None:
-    toy = {"lost": "TOY3", "broken": "TOY7/F2", "repeat": True}
+    toy = {"lost": "TOY3", "broken": "TOY7/F2", "repeat": True, "left_out": "TOY13"}
     result = run(tmp_path / "out", toy=toy, detector={"name": "halves", "bug": "TOY9/F1"})
     assert result.exit_code == 1
     books = result.books
@@ -130,10 +130,14 @@ def test_failures_cost_one_item_and_say_why(tmp_path: Path) -> None:
         "TOY9/F1": ("detect", "bug"),
     }
     assert "RuntimeError: a bug in the toy (toy.py:" in books.failures[0].error
-    assert (books.planned, books.done, books.lost_articles, books.balanced) == (20, 19, 1, True)
-    assert books.counts["pairs"] == 60 - 3 - 1 - 2
+    assert (books.planned, books.done, books.lost_articles, books.balanced) == (20, 18, 1, True)
+    assert books.dropped_articles == 1
+    assert books.counts["pairs"] == 60 - 3 - 1 - 2 - 3
     drops = [loss for loss in RunFolder(tmp_path / "out").losses() if isinstance(loss, pmcx.Drop)]
-    assert [(d.id, d.reason, d.detail) for d in drops] == [("TOY0", "duplicate-article", "again")]
+    assert [(d.id, d.reason, d.detail) for d in drops] == [
+        ("TOY0", "duplicate-article", "again"),
+        ("TOY13", "not-open-access", ""),
+    ]
     assert pmcx.verify(tmp_path / "out").ok
 
 
@@ -333,3 +337,23 @@ def test_runs_outside_the_main_thread(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert results[0].exit_code == 0
+
+
+def test_sigterm_stops_at_once_and_resumes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pmcx", "run", "-q", "--source", "toy", "--plugin", "toy"]
+    command += ["--detector", "halves", "--set", "unit_articles=5", "--source-option", "articles=30"]
+    command += ["--source-option", "delay=0.05", "--workers", "2", "--out", str(out)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support")}
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list((out / "commits").glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.terminate()
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130, stderr
+    assert "run the same command again to resume" in stderr
+    assert not (out / "tmp").exists()
+    assert subprocess.run(command, env=env, capture_output=True).returncode == 0
+    assert len(ids(out)) == 90
+    assert pmcx.verify(out).ok

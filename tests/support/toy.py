@@ -84,6 +84,8 @@ class ToySource(pmcx.Source):
         flag: str = ""
         broken: str = ""
         """Figure whose image is broken."""
+        left_out: str = ""
+        """Article that the source leaves out on purpose."""
         deadly: str = ""
         """Article that kills its process."""
         stuck: str = ""
@@ -97,11 +99,13 @@ class ToySource(pmcx.Source):
         if self.options.repeat:
             yield pmcx.ArticleRef(id="TOY0", locator="again")
 
-    def fetch(self, refs: Sequence[pmcx.ArticleRef]) -> list[pmcx.Document | pmcx.Failure]:
+    def fetch(self, refs: Sequence[pmcx.ArticleRef]) -> list[pmcx.Document | pmcx.Failure | pmcx.Drop]:
         return [self._one(ref) for ref in refs]
 
-    def _one(self, ref: pmcx.ArticleRef) -> pmcx.Document:
+    def _one(self, ref: pmcx.ArticleRef) -> pmcx.Document | pmcx.Drop:
         time.sleep(self.options.delay)
+        if ref.id == self.options.left_out:
+            return pmcx.Drop(id=ref.id, stage="fetch", reason="not-open-access")
         if ref.id == self.options.lost:
             raise RuntimeError("a bug in the toy")
         if ref.id == self.options.deadly:
