@@ -86,14 +86,24 @@ def quality(cases: Sequence[Case], answers: Sequence[Sequence[Detection]]) -> No
     for title, keep in groups.items():
         chosen = [(c, f) for c, f in zip(cases, found, strict=True) if keep(c)]
         report(title, [c for c, _ in chosen], [f for _, f in chosen])
-    print("F1 pooled over panels; mean over IoU .5-.95; CLEF: ImageCLEF accuracy, Lepage variant, singles count")
+    print(
+        "F1 pooled over panels; mean over IoU .5-.95; CLEF: ImageCLEF accuracy, Lepage variant, singles count"
+    )
 
 
 def table(cases: Sequence[Case], answers: Sequence[Sequence[Detection]]) -> None:
     rows = []
     for case, answer in zip(cases, answers, strict=True):
         found = boxes_of(case.image, answer)
-        rows.append((match_counts(found, case.truth).f1, mean_f1(found, case.truth), len(case.truth), len(found), case.name))
+        rows.append(
+            (
+                match_counts(found, case.truth).f1,
+                mean_f1(found, case.truth),
+                len(case.truth),
+                len(found),
+                case.name,
+            )
+        )
     for f1, mean, true, n, name in sorted(rows):
         print(f"{f1:.2f} {mean:.2f} true {true:2} found {n:2}  {name}")
 
@@ -108,8 +118,11 @@ def draw(cases: Sequence[Case], answers: Sequence[Sequence[Detection]], folder: 
         for boxes in case.truth:
             pen.rectangle(boxes[0], outline=(255, 0, 0), width=width)
         for x0, y0, x1, y1 in boxes_of(case.image, answer):
-            pen.rectangle((x0 + width, y0 + width, max(x0 + width, x1 - width), max(y0 + width, y1 - width)),
-                          outline=(0, 80, 255), width=width)
+            pen.rectangle(
+                (x0 + width, y0 + width, max(x0 + width, x1 - width), max(y0 + width, y1 - width)),
+                outline=(0, 80, 255),
+                width=width,
+            )
         f1 = match_counts(boxes_of(case.image, answer), case.truth).f1
         canvas.thumbnail((900, 900), Image.Resampling.BILINEAR)
         canvas.save(folder / f"{f1:.2f}_{Path(case.name).stem}.png")

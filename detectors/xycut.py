@@ -1,10 +1,16 @@
-"""Recursive XY-cut of a figure, on background gutters and on separator lines (numpy)."""
+"""Recursive XY-cut of a figure (numpy), told by gaps of background, separator lines and panel letters.
+
+Three kinds of evidence, each a full-extent cut of a region: a gap of background, which must be wide against
+the gaps already cut, or lie between filled edges; a thin line of one colour between photographs; and a panel
+letter at the top left of what follows a gap. Where letters explain two panels or more, they alone decide:
+white space inside plots is often wider than gutters. Letters are found by shape, not read.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +21,20 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.uint8]
+Colour = tuple[int, int, int]
 
 _TOLERANCE = 22
 """Largest difference of a channel from the background colour that JPEG and resizing may make."""
-
-
-@dataclass(frozen=True)
-class _Gap:
-    """A run of blank lines between two pieces, ``start <= line < end``, and how sure it is (0..1)."""
-
-    start: int
-    end: int
-    strength: float
+_SNAP_TOLERANCE = 32
+"""The same at full size, where JPEG rings around sharp edges."""
+_CONTRAST = 50
+"""Least difference from the background of the strokes of a panel letter."""
 
 
 def panels(image: FigureImage, size: int, min_side: float, min_gap: float) -> list[tuple[Box, float]]:
-    """Panel boxes in full-size pixels with scores, in reading order; empty where nothing cuts the figure."""
+    """Panel boxes in full-size pixels with scores; empty where nothing cuts the figure."""
     small, scale = image.resized(size)
-    found = cut(small, min_side, min_gap)
+    found, colour = cut(small, min_side, min_gap)
     if len(found) < 2:
         return []
     out: list[tuple[Box, float]] = []
@@ -43,38 +45,73 @@ def panels(image: FigureImage, size: int, min_side: float, min_gap: float) -> li
             min(image.width, math.ceil(x1 / scale)),
             min(image.height, math.ceil(y1 / scale)),
         )
+        if colour is not None and scale < 1:
+            box = _snap(image.pixels, box, colour, math.ceil(1.5 / scale))
         out.append((box, score))
     return out
 
 
-def cut(rgb: NDArray[np.uint8], min_side: float, min_gap: float) -> list[tuple[Box, float]]:
-    """Panel boxes of an ``(h, w, 3)`` image in its own pixels."""
+def _snap(pixels: NDArray[np.uint8], box: Box, colour: Colour, reach: int) -> Box:
+    """``box`` without blank lines at its edges, of which resizing makes up to ``reach``."""
+    sides = list(box)
+    for axis in (0, 1):
+        length = box[axis + 2] - box[axis]
+        band = min(reach, length // 2)
+        for end in (0, 1):
+            begin = box[axis + 2] - band if end else box[axis]
+            x0, y0, x1, y1 = _with((sides[0], sides[1], sides[2], sides[3]), axis, begin, begin + band)
+            off = np.abs(pixels[y0:y1, x0:x1].astype(np.int16) - np.array(colour, np.int16)) > _SNAP_TOLERANCE
+            filled = np.flatnonzero(off.any(axis=(axis, 2)))
+            if len(filled):
+                sides[axis + 2 * end] = begin + int(filled[-1]) + 1 if end else begin + int(filled[0])
+    x0, y0, x1, y1 = sides
+    return (x0, y0, x1, y1)
+
+
+def cut(
+    rgb: NDArray[np.uint8], min_side: float, min_gap: float
+) -> tuple[list[tuple[Box, float]], Colour | None]:
+    """Panel boxes of an ``(h, w, 3)`` image in its own pixels, and its background colour if it has one;
+    ``min_side`` and ``min_gap`` are shares of the geometric mean of the image's sides."""
     height, width = rgb.shape[:2]
-    ink = _ink(rgb, _background(rgb))
+    planes = np.ascontiguousarray(np.moveaxis(rgb, 2, 0))
+    colour = _background(planes)
+    if colour is None:
+        ink, marks = np.ones((height, width), np.bool_), np.zeros((height, width), np.bool_)
+    else:
+        red, green, blue = (_differs(planes[k], colour[k], _TOLERANCE) for k in range(3))
+        ink = red | green | blue
+        red, green, blue = (_differs(planes[k], colour[k], _CONTRAST) for k in range(3))
+        marks = red & green & blue
     side = math.sqrt(height * width)
-    cutter = _Cutter(rgb, ink, max(4.0, min_side * side), max(2.0, min_gap * side))
+    cutter = _Cutter(planes[1], ink, marks, max(4.0, min_side * side), max(2.0, min_gap * side))
     whole = _tight(ink, (0, 0, width, height))
-    return cutter.panels(whole) if whole else []
+    return (cutter.panels(whole) if whole else []), colour
 
 
-def _background(rgb: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """The most frequent colour of the outermost pixels, or white where white is frequent in all."""
-    edge = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
-    codes = (edge >> 4).astype(np.int32) @ np.array([256, 16, 1])
+def _background(planes: NDArray[np.uint8]) -> Colour | None:
+    """White where white is frequent, else the colour of most of the outermost pixels, if they have one."""
+    whites = np.minimum(np.minimum(planes[0], planes[1]), planes[2]) >= 240
+    if whites.mean() > 0.25:
+        return (255, 255, 255)
+    edge = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
+    codes = np.array([256, 16, 1]) @ (edge >> 4).astype(np.int32)
     values, counts = np.unique(codes, return_counts=True)
-    chosen = edge[codes == values[counts.argmax()]]
-    colour = np.median(chosen, axis=0).astype(np.int16)
-    whites = (rgb.min(axis=2) >= 240).mean()
-    if whites > 0.25:
-        return np.array([255, 255, 255], np.int16)
-    return colour
+    colour = np.median(edge[:, codes == values[counts.argmax()]], axis=1).astype(np.int16)
+    near = (np.abs(edge - colour[:, None]) <= _TOLERANCE).all(axis=0)
+    if near.mean() < 0.7:
+        return None
+    red, green, blue = colour.tolist()
+    return red, green, blue
 
 
-def _ink(rgb: NDArray[np.uint8], colour: NDArray[np.int16]) -> Mask:
-    low = np.clip(colour - _TOLERANCE, 0, 255).astype(np.uint8)
-    high = np.clip(colour + _TOLERANCE, 0, 255).astype(np.uint8)
-    out: Mask = ((rgb < low) | (rgb > high)).any(axis=2)
-    return out
+def _differs(plane: NDArray[np.uint8], value: int, tolerance: int) -> Mask:
+    low, high = value - tolerance, value + tolerance
+    if high >= 255:
+        return plane < low
+    if low <= 0:
+        return plane > high
+    return (plane < low) | (plane > high)
 
 
 def _tight(ink: Mask, box: Box) -> Box | None:
@@ -84,6 +121,12 @@ def _tight(ink: Mask, box: Box) -> Box | None:
     if not len(rows):
         return None
     return (x0 + int(columns[0]), y0 + int(rows[0]), x0 + int(columns[-1]) + 1, y0 + int(rows[-1]) + 1)
+
+
+def _inked(part: Mask, axis: int) -> Mask:
+    """Which columns (axis 0) or rows (axis 1) of a mask hold anything."""
+    out: Mask = np.asarray(part.any(axis=axis))
+    return out
 
 
 def _runs(line: Mask, join: int = 1) -> list[tuple[int, int]]:
@@ -100,117 +143,220 @@ def _runs(line: Mask, join: int = 1) -> list[tuple[int, int]]:
     return out
 
 
+class _Gap(NamedTuple):
+    """A run of blank lines; ``solid`` says that both sides are filled, as edges of photographs are."""
+
+    start: int
+    end: int
+    weight: float
+    solid: bool
+
+
+class _Pieces(NamedTuple):
+    """One way to cut a box, and its weakest gap."""
+
+    boxes: list[Box]
+    weight: float
+    solid: bool
+
+
 class _Cutter:
     """The recursion over one figure."""
 
-    def __init__(self, rgb: NDArray[np.uint8], ink: Mask, min_side: float, min_gap: float) -> None:
-        self.rgb, self.ink, self.min_side, self.min_gap = rgb, ink, min_side, min_gap
-        self.grey = rgb[..., 1]
+    def __init__(self, grey: Grey, ink: Mask, marks: Mask, min_side: float, min_gap: float) -> None:
+        self.ink, self.marks, self.min_side, self.min_gap = ink, marks, min_side, min_gap
+        self.grey = grey.astype(np.int16)
         self.side = math.sqrt(ink.size)
 
     def panels(self, box: Box) -> list[tuple[Box, float]]:
-        letter = self.letter(box)
-        if letter is not None:
-            found = self.split_lettered(box, letter, 1.0)
-            if sum(self.letter(b, letter) is not None for b, _ in found) >= 2:
-                return found
-        return self.split(box, 1.0, 0)
+        plain = self.split(box, 1.0, 0.0)
+        heights = sorted(h for b, _ in [(box, 1.0), *plain] if (h := self.letter(b)) is not None)
+        best, most = plain, 1
+        for height in dict.fromkeys((heights[len(heights) // 2], heights[0], heights[-1]) if heights else ()):
+            found = self.split_lettered(box, height, 1.0)
+            lettered = sum(self.letter(b, height) is not None for b, _ in found)
+            if lettered > most:
+                best, most = found, lettered
+        return best
+
+    # -- letters --------------------------------------------------------------------------------
 
     def letter(self, box: Box, like: int | None = None) -> int | None:
         """Height of the panel letter in the top left corner of ``box``, if there is one: a small mark on
         the background, apart from all else; ``like`` is the height of letters seen elsewhere."""
         x0, y0, x1, y1 = box
         reach = round(0.12 * self.side)
-        part = self.ink[y0 : min(y1, y0 + reach), x0 : min(x1, x0 + reach)]
+        part = self.marks[y0 : min(y1, y0 + reach), x0 : min(x1, x0 + reach)]
         low, high = max(5.0, 0.011 * self.side), 0.085 * self.side
         if like is not None:
             low, high = max(low, 0.6 * like), min(high, 1.6 * like)
-        for rows in (True, False):
-            for start, end in _runs(part.any(axis=1 if rows else 0))[:3]:
-                if end - start > high:
-                    break
-                if rows:
-                    top, bottom = start, end
-                else:
-                    top, bottom = _runs(part[:, start:end].any(axis=1), 2)[0]
-                height = bottom - top
-                if not low <= height <= high or bottom == reach:
-                    continue
-                left, right = _runs(part[top:bottom].any(axis=0), max(2, round(0.35 * height)))[0]
-                if 0.15 * height <= right - left <= 2.2 * height and right < reach:
-                    return height
+        for top, bottom in _bands(part):
+            height = bottom - top
+            if not low <= height <= high or bottom == reach:
+                continue
+            columns = _inked(part[top:bottom], 0)
+            left, right = _runs(columns, max(2, round(0.35 * height)))[0]
+            if right < reach and _glyph(part[top:bottom, left:right]):
+                return height
         return None
 
     def split_lettered(self, box: Box, letter: int, score: float) -> list[tuple[Box, float]]:
-        """As :meth:`split`, where a gap counts if a letter begins what follows it."""
-        best: tuple[tuple[int, int], list[Box]] | None = None
+        """As :meth:`split`, where a gap counts if a letter begins what follows it; of both directions, the
+        one that ends with more lettered panels."""
+        best, most = [(box, score)], (0, 0)
         for axis in (0, 1):
-            pieces, widths = self._lettered_pieces(box, axis, letter)
-            if len(pieces) > 1:
-                key = (len(pieces), min(widths))
-                if best is None or key > best[0]:
-                    best = (key, pieces)
-        if best is None:
-            return [(box, score)]
-        return [p for piece in best[1] for p in self.split_lettered(piece, letter, score)]
+            pieces, width = self._lettered_pieces(box, axis, letter)
+            if len(pieces) < 2:
+                continue
+            worth = min(score, 1 - 0.5 * self.min_gap / (width + self.min_gap))
+            found = [p for piece in pieces for p in self.split_lettered(piece, letter, worth)]
+            key = (sum(self.letter(b, letter) is not None for b, _ in found), width)
+            if key > most:
+                best, most = found, key
+        return best
 
-    def _lettered_pieces(self, box: Box, axis: int, letter: int) -> tuple[list[Box], list[int]]:
+    def _lettered_pieces(self, box: Box, axis: int, letter: int) -> tuple[list[Box], int]:
         pieces: list[Box] = []
         widths: list[int] = []
-        begin = box[axis]
-        end = box[axis + 2]
-        for gap in self._gaps(box, axis, 2):
-            a, b = box[axis] + gap.start, box[axis] + gap.end
-            if a - begin < self.min_side or end - b < self.min_side:
+        begin, end = box[axis], box[axis + 2]
+        least = max(1.5 * self.min_side, 3 * letter)
+        if box[3 - axis] - box[1 - axis] < least:
+            return [box], 0
+        for a, b in self._gaps(box, axis):
+            if b - a < 2 or a - begin < least or end - b < least:
                 continue
             rest = _tight(self.ink, _with(box, axis, b, end))
-            if rest is not None and self.letter(rest, letter) is not None:
-                piece = _tight(self.ink, _with(box, axis, begin, a))
-                if piece is None:
-                    continue
+            if rest is None or self.letter(rest, letter) is None or self._text(rest):
+                continue
+            piece = _tight(self.ink, _with(box, axis, begin, a))
+            if piece is None or min(_sides(piece)) < least or self._text(piece):
+                continue
+            if pieces and self.letter(piece, letter) is None:  # its letter stands further on
+                begin, piece = pieces[-1][axis], _tight(self.ink, _with(box, axis, pieces[-1][axis], a))
+                pieces.pop()
+                widths.pop()
+            if piece is not None:
                 pieces.append(piece)
                 widths.append(b - a)
-                begin = b
+            begin = b
         last = _tight(self.ink, _with(box, axis, begin, end))
         if last is not None:
             pieces.append(last)
-        return pieces, widths
+        return pieces, min(widths, default=0)
 
-    def split(self, box: Box, score: float, depth: int) -> list[tuple[Box, float]]:
-        """The panels inside ``box``: itself, or the panels of its pieces."""
-        best: tuple[float, list[Box]] | None = None
-        for axis in (0, 1):
-            gaps = self._gaps(box, axis, self.min_gap)
-            pieces = self._pieces(box, axis, gaps)
-            if len(pieces) > 1:
-                strength = max((g.end - g.start for g in gaps), default=0)
-                if best is None or strength > best[0]:
-                    best = (strength, pieces)
-        if best is None or depth > 12:
+    # -- gaps -----------------------------------------------------------------------------------
+
+    def split(self, box: Box, score: float, least: float) -> list[tuple[Box, float]]:
+        """The panels inside ``box``: itself, or the panels of its pieces. ``least`` is the narrowest gap
+        that still counts when the gaps around were so much wider."""
+        ways = [w for axis in (0, 1) if len((w := self._pieces(box, axis, least)).boxes) > 1]
+        if not any(way.solid for way in ways):
+            for axis in (0, 1):
+                parts = self._stitched(box, axis)
+                if len(parts) > 1:
+                    return [p for part in parts for p in self.split(part, score, self.side)]
+        if not ways:
             return [(box, score)]
-        worth = min(1.0, best[0] / (4 * self.min_gap))
-        return [p for piece in best[1] for p in self.split(piece, min(score, worth), depth + 1)]
+        best = max(ways, key=lambda way: way.weight)
+        worth = min(score, best.weight / (best.weight + self.min_gap))
+        return [p for part in best.boxes for p in self.split(part, worth, max(least, 0.35 * best.weight))]
 
-    def _gaps(self, box: Box, axis: int, least: float) -> list[_Gap]:
+    def _stitched(self, box: Box, axis: int) -> list[Box]:
+        """Pieces between lines of one colour that stand out from both neighbours, edge to edge, in a
+        region that is filled (photographs side by side)."""
         x0, y0, x1, y1 = box
-        blank = ~self.ink[y0:y1, x0:x1].any(axis=axis)
-        return [_Gap(a, b, 1.0) for a, b in _runs(blank) if b - a >= least]
+        if box[axis + 2] - box[axis] < 3 * self.min_side or self.ink[y0:y1, x0:x1].mean() < 0.6:
+            return [box]
+        part = self.grey[y0:y1, x0:x1]
+        lines = part.T if axis == 0 else part
+        even = (np.abs(lines - lines.mean(axis=1, keepdims=True)) < 40).mean(axis=1) >= 0.96
+        before, after = lines[3:-3] - lines[:-6], lines[3:-3] - lines[6:]
+        bright, dark = np.minimum(before, after) > 40, np.maximum(before, after) < -40
+        even[:3] = even[-3:] = False
+        even[3:-3] &= np.maximum(bright.mean(axis=1), dark.mean(axis=1)) >= 0.4
+        begin, end = box[axis], box[axis + 2]
+        pieces: list[Box] = []
+        small = max(1.5 * self.min_side, 0.12 * (end - begin))
+        for a, b in _runs(even):
+            if b - a <= 6 and box[axis] + a - begin >= small and end - box[axis] - b >= small:
+                pieces.append(_with(box, axis, begin, box[axis] + a))
+                begin = box[axis] + b
+        return [*pieces, _with(box, axis, begin, end)]
 
-    def _pieces(self, box: Box, axis: int, gaps: list[_Gap]) -> list[Box]:
-        """Pieces between gaps; one that is too thin to be a panel joins the nearer neighbour."""
-        length = box[axis + 2] - box[axis]
-        spans = list(zip([0, *(g.end for g in gaps)], [*(g.start for g in gaps), length], strict=True))
-        while len(spans) > 1:
-            sizes = [b - a for a, b in spans]
-            k = min(range(len(spans)), key=sizes.__getitem__)
-            if sizes[k] >= self.min_side * 1.5:
+    def _gaps(self, box: Box, axis: int) -> list[tuple[int, int]]:
+        """Inner runs of blank columns (axis 0) or rows (axis 1), in pixels of the image."""
+        x0, y0, x1, y1 = box
+        at = box[axis]
+        return [(at + a, at + b) for a, b in _runs(~_inked(self.ink[y0:y1, x0:x1], axis))]
+
+    def _solid(self, box: Box, axis: int, gap: tuple[int, int]) -> float:
+        """How far the lines on both sides of a gap are filled, as edges of photographs are (0..1)."""
+        x0, y0, x1, y1 = box
+        part = self.ink[y0:y1, x0:x1] if axis == 1 else self.ink[y0:y1, x0:x1].T
+        a, b = gap[0] - box[axis], gap[1] - box[axis]
+        before = part[max(0, a - 3) : a].any(axis=0).mean()
+        after = part[b : b + 3].any(axis=0).mean()
+        return float(min(before, after))
+
+    def _text(self, box: Box) -> bool:
+        """Whether nothing in ``box`` is taller, or wider, than a line of text."""
+        x0, y0, x1, y1 = box
+        part = self.ink[y0:y1, x0:x1]
+        line = 0.055 * self.side
+        return any(max((b - a for a, b in _runs(_inked(part, axis))), default=0) <= line for axis in (1, 0))
+
+    def _pieces(self, box: Box, axis: int, least: float) -> _Pieces:
+        """The pieces between the gaps that count; one too small to be a panel, or all text, is kept with
+        the neighbour behind the weaker gap."""
+        begin, end = box[axis], box[axis + 2]
+        gaps = []
+        if _sides(box)[1 - axis] >= 1.5 * self.min_side:
+            for gap in self._gaps(box, axis):
+                width = gap[1] - gap[0]
+                if self._solid(box, axis, gap) >= 0.6:
+                    gaps.append(_Gap(*gap, width + 3 * self.min_gap, True))
+                elif width >= max(self.min_gap, least):
+                    gaps.append(_Gap(*gap, width, False))
+        small = max(1.5 * self.min_side, 0.12 * (end - begin))
+        while True:
+            edges = [begin, *(v for gap in gaps for v in (gap.start, gap.end)), end]
+            parts = [_with(box, axis, a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+            if not gaps:
+                return _Pieces([box], 0.0, False)
+            sizes = [0 if self._text(part) else _sides(part)[axis] for part in parts]
+            least_of_all = min(range(len(sizes)), key=sizes.__getitem__)
+            if sizes[least_of_all] >= max(small, 0.3 * max(sizes)):
                 break
-            before = spans[k][0] - spans[k - 1][1] if k else 1 << 30
-            after = spans[k + 1][0] - spans[k][1] if k + 1 < len(spans) else 1 << 30
-            j = k - 1 if before < after else k
-            spans[j : j + 2] = [(spans[j][0], spans[j + 1][1])]
-        pieces = (_tight(self.ink, _with(box, axis, box[axis] + a, box[axis] + b)) for a, b in spans)
-        return [p for p in pieces if p is not None]
+            around = [i for i in (least_of_all - 1, least_of_all) if 0 <= i < len(gaps)]
+            gaps.pop(min(around, key=lambda i: gaps[i].weight))
+        boxes = [tight for part in parts if (tight := _tight(self.ink, part)) is not None]
+        return _Pieces(boxes, min(gap.weight for gap in gaps), all(gap.solid for gap in gaps))
+
+
+def _bands(part: Mask) -> Iterator[tuple[int, int]]:
+    """Row ranges in which a mark at the top left may stand: cut by rows, by columns, by rows again."""
+    for start, end in _runs(_inked(part, 1))[:3]:
+        yield start, end
+        left, right = _runs(_inked(part[start:end], 0), 2)[0]
+        for top, bottom in _runs(_inked(part[start:end, left:right], 1))[:2]:
+            yield start + top, start + bottom
+    for left, right in _runs(_inked(part, 0))[:3]:
+        yield _runs(_inked(part[:, left:right], 1), 2)[0]
+
+
+def _glyph(mark: Mask) -> bool:
+    """Whether a tight mask looks like one letter, with or without parentheses."""
+    height, width = int(mark.shape[0]), int(mark.shape[1])
+    if float(mark.mean()) > (0.9 if width >= 0.85 * height else 0.97) and width > 0.5 * height:
+        return False  # the filled square of a legend
+    parts = [b - a for a, b in _runs(_inked(mark, 0))]
+    if len(parts) == 1:
+        return 0.15 * height <= width <= 1.25 * height
+    return len(parts) == 3 and width <= 2.2 * height and max(parts[0], parts[2]) <= 0.5 * height
+
+
+def _sides(box: Box) -> tuple[int, int]:
+    return box[2] - box[0], box[3] - box[1]
 
 
 def _with(box: Box, axis: int, start: int, end: int) -> Box:

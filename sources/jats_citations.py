@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 _DASH = "-‐‑‒–—―−"
@@ -20,9 +21,13 @@ _CLOSE = re.compile(r"\s*\)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _AFTER_NUMBER = re.compile(r"[\s,.:]*")
 _LEAD_IN = re.compile(r"[\s,;]*(?:(?:and|or)\b|&)?\s*(?:panels?\b)?\s*", re.IGNORECASE)
-_RANGE_TO_NUMBER = re.compile(rf"\s*(?:[{_DASH}]|to|through)\s*(?:(?:Fig(?:ure)?s?\b)?\.?\s*)(?:[A-Z]{{1,2}})?$", re.IGNORECASE)
-_RANGE_GAP = re.compile(rf"\s*(?:[{_DASH}]|\b(?:to|through|thru)\b)\s*(?:Fig(?:ure)?s?\b\.?)?\s*", re.IGNORECASE)
-_TAIL_RANGE = re.compile(rf"\s?[{_DASH}]\s?(\d{{1,2}})(?![\d.%]|\s*[A-Za-zµ]{{1,2}}\b)")
+_RANGE_TO_NUMBER = re.compile(
+    rf"\s*(?:[{_DASH}]|to|through)\s*(?:(?:Fig(?:ure)?s?\b)?\.?\s*)(?:[A-Z]{{1,2}})?$", re.IGNORECASE
+)
+_RANGE_GAP = re.compile(
+    rf"\s*(?:[{_DASH}]|\b(?:to|through|thru)\b)\s*(?:Fig(?:ure)?s?\b\.?)?\s*", re.IGNORECASE
+)
+_TAIL_RANGE = re.compile(rf"\s?[{_DASH}]\s?(\d{{1,2}})(?!\d|\.\d|%|\s*[A-Za-zµ]{{1,2}}\b)")
 _SAME_NUMBER = re.compile(r"\d+")
 # What shows that a letter in running text is no panel: "B cells", "P < 0.05", "C-terminal", "i.e."
 _PROSE = re.compile(
@@ -117,11 +122,15 @@ def read_tail(text: str, cited: Cited, number: int) -> Tail:
     ``text`` reaches up to the next link. Letters count only where they cannot be prose: glued to the
     number, in brackets, or continuing a list of labels.
     """
-    if not text or cited.ends == "":
+    if not text or text[0] in ").]" or cited.ends == "":
         return _NO_TAIL
-    if cited.ends == "number":
-        return _after_number(text)
-    return _after_label(text, cited.last, number)
+    if cited.ends == "label":
+        return _after_label(text, 0, cited.last, number)
+    first = _after_number(text)
+    if not first.labels:
+        return first
+    more = _after_label(text, first.end, first.labels[-1], number)
+    return Tail(unique((*first.labels, *more.labels)), more.end) if more.labels else first
 
 
 def is_range_gap(text: str) -> bool:
@@ -136,7 +145,7 @@ def between(first: str, last: str) -> Labels:
 
 def _after_number(text: str) -> Tail:
     head = text[0]
-    if head in ").;":
+    if head in ";:":
         return _NO_TAIL
     if head.isalpha() or head == "(" or text[:2] == " (":
         labels, end = _panels(text, 0, strict=True)
@@ -153,9 +162,9 @@ def _after_number(text: str) -> Tail:
     return _NO_TAIL
 
 
-def _after_label(text: str, last: str, number: int) -> Tail:
+def _after_label(text: str, pos: int, last: str, number: int) -> Tail:
     found: list[str] = []
-    end = 0
+    end = pos
     while joint := _SEPARATOR.match(text, end):
         start = joint.end()
         again = _SAME_NUMBER.match(text, start)
@@ -163,7 +172,7 @@ def _after_label(text: str, last: str, number: int) -> Tail:
             if int(again[0]) != number:
                 break
             start = again.end()
-        labels, after = _panels(text, start, strict=True, previous=last)
+        labels, after = _panels(text, start, strict=True, previous=last, word=_is_word(joint))
         if not labels:
             break
         if joint["range"]:
@@ -173,10 +182,17 @@ def _after_label(text: str, last: str, number: int) -> Tail:
     return Tail(unique(found), end) if found else _NO_TAIL
 
 
-def _panels(text: str, pos: int, *, strict: bool = False, previous: str = "") -> tuple[Labels, int]:
+def _is_word(joint: re.Match[str]) -> bool:
+    return joint[0].rstrip()[-1:].isalpha()
+
+
+def _panels(
+    text: str, pos: int, *, strict: bool = False, previous: str = "", word: bool = False
+) -> tuple[Labels, int]:
     """Panel labels from ``pos`` on, ranges expanded, and where they end; none: ``((), pos)``.
 
-    ``strict`` is for running text: each label must follow on the one before and must not be prose.
+    ``strict`` is for running text: each label must follow on the one before and must not be prose;
+    ``word`` says that a word ("and", "to") joins it to ``previous``.
     """
     labels: list[str] = []
     last, end, at, depth, is_range = previous, pos, pos, 0, False
@@ -187,7 +203,8 @@ def _panels(text: str, pos: int, *, strict: bool = False, previous: str = "") ->
         folded = _fold(unit[1]) if unit else ()
         if not unit or not folded:
             break
-        if strict and not _continues(text, unit, folded, last, glued=at == 0 or text[at - 1] == "("):
+        glued = at == 0 or text[at - 1] == "("
+        if strict and not _continues(text, unit, folded, last, glued=glued, word=word):
             break
         if is_range:
             labels.extend(_between(last, folded[0]))
@@ -198,11 +215,11 @@ def _panels(text: str, pos: int, *, strict: bool = False, previous: str = "") ->
         joint = _SEPARATOR.match(text, end)
         if joint is None:
             break
-        at, is_range = joint.end(), joint["range"] is not None
+        at, is_range, word = joint.end(), joint["range"] is not None, _is_word(joint)
     return unique(labels), end
 
 
-def _continues(text: str, unit: re.Match[str], folded: Labels, last: str, *, glued: bool) -> bool:
+def _continues(text: str, unit: re.Match[str], folded: Labels, last: str, *, glued: bool, word: bool) -> bool:
     """Whether a letter in running text can be a panel: no prose, no ``S2``, and in order after ``last``."""
     end = unit.end()
     if _PROSE.match(text, end) or (unit[2] and (unit[1] == "S" or not glued)):
@@ -216,7 +233,7 @@ def _continues(text: str, unit: re.Match[str], folded: Labels, last: str, *, glu
         return True
     if len(unit[1]) > 1 or first.isupper() != last.isupper() or first <= last:
         return False
-    return ord(first) - ord(last) == 1 or _GOES_ON.match(text, end) is not None
+    return word or ord(first) - ord(last) == 1 or _GOES_ON.match(text, end) is not None
 
 
 def _fold(letters: str) -> Labels:
@@ -225,7 +242,7 @@ def _fold(letters: str) -> Labels:
         return (letters,)
     if letters in _ROMAN:
         return (letters,)
-    if all(ord(b) - ord(a) == 1 for a, b in zip(letters, letters[1:], strict=False)):
+    if all(ord(b) - ord(a) == 1 for a, b in pairwise(letters)):
         return tuple(letters)
     nested = _NESTED.match(letters)
     return (nested[1],) if nested else ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..core.records import Drop, Figure, ImageRef, License, Mention
 from .jats_license import figure_license
 from .jats_text import caption_text, markup_of, plain_text, title_end_of
-from .jats_xml import Element, href
+from .jats_xml import Element, child_of, href
 
 _IMAGE_RANK = {
     **dict.fromkeys(("jpg", "jpeg", "jpe", "png", "webp", "jp2"), 0),
@@ -18,18 +18,76 @@ _IMAGE_RANK = {
     **dict.fromkeys(("gif", "bmp"), 3),
     **dict.fromkeys(("pdf", "eps", "ps", "svg", "ai", "emf", "wmf"), 4),
 }
-_VIDEO = frozenset(["mp4", "m4v", "mov", "avi", "mpg", "mpeg", "wmv", "flv", "mkv", "webm", "ogv", "3gp", "swf", "mp3", "wav"])
-_OTHER_FILES = frozenset(["xls", "xlsx", "csv", "doc", "docx", "ppt", "pptx", "zip", "gz", "tar", "txt", "xml", "html", "htm", "rar", "7z", "json"])
+_VIDEO = frozenset(
+    [
+        "mp4",
+        "m4v",
+        "mov",
+        "avi",
+        "mpg",
+        "mpeg",
+        "wmv",
+        "flv",
+        "mkv",
+        "webm",
+        "ogv",
+        "3gp",
+        "swf",
+        "mp3",
+        "wav",
+    ]
+)
+_OTHER_FILES = frozenset(
+    [
+        "xls",
+        "xlsx",
+        "csv",
+        "doc",
+        "docx",
+        "ppt",
+        "pptx",
+        "zip",
+        "gz",
+        "tar",
+        "txt",
+        "xml",
+        "html",
+        "htm",
+        "rar",
+        "7z",
+        "json",
+    ]
+)
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,5})$")
 _THUMBNAIL_USE = re.compile(r"thumb|scielo-\d+x\d+", re.IGNORECASE)
 _THUMBNAIL_NAME = re.compile(r"\.thumbnail\.|_thumb(?![a-z])|[._-]thumb\.", re.IGNORECASE)
 _PRINT_ONLY = re.compile(r"black-?\s?(?:and-)?white|print-only|gr[ae]yscale", re.IGNORECASE)
 # Graphics of these are formulae, tables, structures or supplements, not the figure.
 _NOT_THE_FIGURE = frozenset(
-    ["fig", "fig-group", "table-wrap", "table-wrap-group", "supplementary-material", "inline-supplementary-material", "disp-formula", "disp-formula-group", "inline-formula", "chem-struct-wrap", "caption", "label", "attrib", "permissions", "inline-graphic", "alt-text", "long-desc"]
+    [
+        "fig",
+        "fig-group",
+        "table-wrap",
+        "table-wrap-group",
+        "supplementary-material",
+        "inline-supplementary-material",
+        "disp-formula",
+        "disp-formula-group",
+        "inline-formula",
+        "chem-struct-wrap",
+        "caption",
+        "label",
+        "attrib",
+        "permissions",
+        "inline-graphic",
+        "alt-text",
+        "long-desc",
+    ]
 )
 ENCLOSING = frozenset(("fig", "fig-group"))
-_OUTSIDE = frozenset(("sec", "body", "floats-group", "article", "sub-article", "response", "back", "front", "app"))
+_OUTSIDE = frozenset(
+    ("sec", "body", "floats-group", "article", "sub-article", "response", "back", "front", "app")
+)
 _UNSAFE_ID = re.compile(r"[\s/\\]+")
 
 
@@ -114,7 +172,9 @@ def _read_parts(node: FigureNode) -> None:
         else:
             _gather(child, groups)
     if node.alt_text is None:
-        node.alt_text = next((alt for group in groups for g in group if (alt := g.find("alt-text")) is not None), None)
+        node.alt_text = next(
+            (alt for group in groups for g in group if (alt := child_of(g, "alt-text")) is not None), None
+        )
     _choose_images(node, groups)
 
 
@@ -149,7 +209,9 @@ def _choose_images(node: FigureNode, groups: list[list[Element]]) -> None:
 
 def _without_print_twins(groups: list[list[Element]]) -> list[list[Element]]:
     """Bare siblings may be print and web versions, or thumbnails, of one picture without saying so."""
-    kept = [group for group in groups if not all(map(_is_print, group)) and not all(map(_is_thumbnail, group))]
+    kept = [
+        group for group in groups if not all(map(_is_print, group)) and not all(map(_is_thumbnail, group))
+    ]
     return kept or groups
 
 
@@ -190,22 +252,28 @@ def _is_image(medium: Element, extension: str) -> bool:
     return extension in _IMAGE_RANK if extension else medium.get("mimetype") == "image"
 
 
-def _use(medium: Element) -> str:
-    return f"{medium.get('content-type', '')} {medium.get('specific-use', '')}"
-
-
 def _is_thumbnail(medium: Element) -> bool:
-    return bool(_THUMBNAIL_USE.search(_use(medium)) or _THUMBNAIL_NAME.search(href(medium)))
+    return _says(medium, _THUMBNAIL_USE) or _THUMBNAIL_NAME.search(href(medium)) is not None
 
 
 def _is_print(medium: Element) -> bool:
-    return bool(_PRINT_ONLY.search(_use(medium)))
+    return _says(medium, _PRINT_ONLY)
+
+
+def _says(medium: Element, pattern: re.Pattern[str]) -> bool:
+    """Whether the declared use of a graphic matches."""
+    return any(
+        use is not None and pattern.search(use)
+        for use in (medium.get("content-type"), medium.get("specific-use"))
+    )
 
 
 class FigureWriter:
     """Turns figure nodes into records; keeps the words and licences of enclosing figures at hand."""
 
-    def __init__(self, article_id: str, license_of: Callable[[Element], License], copyright_: frozenset[str]) -> None:
+    def __init__(
+        self, article_id: str, license_of: Callable[[Element], License], copyright_: frozenset[str]
+    ) -> None:
         """``license_of`` is the licence of the (sub-)article an element stands in."""
         self._article = article_id
         self._license_of = license_of

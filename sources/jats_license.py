@@ -20,11 +20,12 @@ from .jats_xml import Element, href, local_name
 _URL = re.compile(
     r"(?:https?://)?(?:www\.)?creativecommons\.org/"
     r"(?:licen[cs]es?/(?P<terms>by[a-z-]*)|publicdomain/(?P<public>zero|mark)|licen[cs]es?/(?P<zero>zero|cc0))"
-    r"(?:/(?P<version>\d\.\d))?(?:/(?P<place>[a-z]{2,4})(?![a-z]))?[^\s<>)\]]*",
+    r"(?:/(?P<version>\d\.\d))?(?:/(?!deed)(?P<place>[a-z]{2,4})(?![a-z]))?[^\s<>)\]]*",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"\bCC[ -]?(?P<zero>0|Zero)\b|\bCC[ -](?P<terms>BY(?:[ -](?:NC|ND|SA))*)\b|Creative\s+Commons", re.IGNORECASE
+    r"\bCC[ -]?(?P<zero>0|Zero)\b|\bCC[ -](?P<terms>BY(?:[ -](?:NC|ND|SA))*)\b|Creative\s+Commons",
+    re.IGNORECASE,
 )
 _VERSION = re.compile(r"\b([1-4]\.[05])\b")
 _WINDOW = 160
@@ -36,7 +37,29 @@ _PUBLIC_DOMAIN = re.compile(
     re.IGNORECASE,
 )
 _JURISDICTIONS = frozenset(
-    ["CC-BY-2.5-AU", "CC-BY-3.0-AT", "CC-BY-3.0-AU", "CC-BY-3.0-DE", "CC-BY-3.0-IGO", "CC-BY-3.0-NL", "CC-BY-3.0-US", "CC-BY-NC-3.0-DE", "CC-BY-NC-ND-3.0-DE", "CC-BY-NC-ND-3.0-IGO", "CC-BY-NC-SA-2.0-DE", "CC-BY-NC-SA-2.0-FR", "CC-BY-NC-SA-2.0-UK", "CC-BY-NC-SA-3.0-DE", "CC-BY-NC-SA-3.0-IGO", "CC-BY-ND-3.0-DE", "CC-BY-SA-2.0-UK", "CC-BY-SA-2.1-JP", "CC-BY-SA-3.0-AT", "CC-BY-SA-3.0-DE", "CC-BY-SA-3.0-IGO"]
+    [
+        "CC-BY-2.5-AU",
+        "CC-BY-3.0-AT",
+        "CC-BY-3.0-AU",
+        "CC-BY-3.0-DE",
+        "CC-BY-3.0-IGO",
+        "CC-BY-3.0-NL",
+        "CC-BY-3.0-US",
+        "CC-BY-NC-3.0-DE",
+        "CC-BY-NC-ND-3.0-DE",
+        "CC-BY-NC-ND-3.0-IGO",
+        "CC-BY-NC-SA-2.0-DE",
+        "CC-BY-NC-SA-2.0-FR",
+        "CC-BY-NC-SA-2.0-UK",
+        "CC-BY-NC-SA-3.0-DE",
+        "CC-BY-NC-SA-3.0-IGO",
+        "CC-BY-ND-3.0-DE",
+        "CC-BY-SA-2.0-UK",
+        "CC-BY-SA-2.1-JP",
+        "CC-BY-SA-3.0-AT",
+        "CC-BY-SA-3.0-DE",
+        "CC-BY-SA-3.0-IGO",
+    ]
 )
 _VERSIONS = frozenset(("1.0", "2.0", "2.5", "3.0", "4.0"))
 
@@ -169,18 +192,24 @@ def _strictness(code: str) -> int:
 
 
 # Wording that points to somebody else's rights: an explicit grant or claim, or only a source.
+_BY_PATIENTS = (  # consent is no copyright
+    r"(?!(?:\s+\w+){0,2}?\s+(?:of|from|by)\s+(?:\w+\s+)?(?:patient|parent|famil|participant|subject|volunteer"
+    r"|guardian|individual|owner|ethic|committee|institution))"
+)
 _GRANT = re.compile(
-    r"\b(?:with|by|under)\s+(?:\w+\s+){0,3}permissions?\b(?!(?:\s+\w+){0,2}?\s+(?:of|from|by)\s+(?:\w+\s+)?"
-    r"(?:patient|parent|famil|participant|subject|volunteer|guardian|individual|owner|ethic|committee|institution))"
-    r"|\bpermissions?\s+(?:was\s+|were\s+|has been\s+)?(?:granted|obtained|from)\b"
+    rf"\b(?:with|by|under)\s+(?:\w+\s+){{0,3}}permissions?\b{_BY_PATIENTS}"
+    rf"|\bpermissions?\b{_BY_PATIENTS}\s+(?:was\s+|were\s+|has been\s+)?(?:granted|obtained|from)\b"
     r"|\bcourtesy\b|\ball\s+rights\s+reserved\b"
     r"|©(?!\s*(?:the\s+)?authors?\b)|\bcopyright\b(?=\s*(?:©|\(c\)|by|of|holder|[12]\d\d\d))",
     re.IGNORECASE,
 )
 _SOURCE = re.compile(
-    r"\b(?:reproduced|reprinted|republished|adapted|adopted|redrawn|modified)\s+(?:\w+\s+){0,2}?from\b(?!\s+(?:fig|table|panel))"
+    r"\b(?:reproduced|reprinted|republished|adapted|adopted|redrawn|modified)\s+"
+    r"(?:(?:and|or|in|part|with|\w+ly|redrawn|modified|adapted|simplified|changed|figure|image|map|scheme|data)\s+){0,4}"
+    r"from\b(?!\s+(?:fig|table|panel))"
     r"|\b(?:figure|image|picture|photo(?:graph)?|diagram|illustration|map|drawing)s?\s+(?:is\s+|was\s+|were\s+|are\s+)?"
-    r"(?:taken|obtained|downloaded)\s+from\s+(?:\[|\(|https?:|www\.|wiki|google|flickr|the\s+\w+\s+(?:library|archive|museum))"
+    r"(?:taken|obtained|downloaded)\s+from\s+"
+    r"(?:\[|\(|https?:|www\.|wiki|google|flickr|the\s+\w+\s+(?:library|archive|museum))"
     r"|\b(?:photo(?:graph)?|image|picture|figure|map)s?\s+(?:credit|source)s?\b",
     re.IGNORECASE,
 )
@@ -211,7 +240,7 @@ def third_party(text: str) -> tuple[ThirdParty, str]:
 
 
 def _has(text: str, hints: tuple[str, ...]) -> bool:
-    for hint in hints:  # a plain loop: this runs on every caption
+    for hint in hints:  # noqa: SIM110 - a plain loop: this runs on every caption
         if hint in text:
             return True
     return False

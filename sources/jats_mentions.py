@@ -69,7 +69,10 @@ class Targets:
     """Finds the figures that a ``rid`` means; a group, or a figure without an image, means its figures."""
 
     def __init__(
-        self, nodes: Sequence[FigureNode], elements: Sequence[Element], scope_of: Callable[[Element], Element | None]
+        self,
+        nodes: Sequence[FigureNode],
+        elements: Sequence[Element],
+        scope_of: Callable[[Element], Element | None],
     ) -> None:
         self._scope_of = scope_of
         self._entries: dict[str, list[tuple[Element, list[FigureNode]]]] = {}
@@ -98,8 +101,11 @@ class Targets:
 
     def find(self, rid: str, near: Element) -> list[FigureNode]:
         """The figures meant by ``rid``; a repeated id means the figure of the same sub-article."""
+        entries = self._entries.get(rid, ())
+        if len(entries) == 1:
+            return entries[0][1]
         found: list[FigureNode] = []
-        for one in (rid,) if rid in self._entries else rid.split():
+        for one in (rid,) if entries else rid.split():
             entries = self._entries.get(one, ())
             if len(entries) > 1:
                 scope = self._scope_of(near)
@@ -163,7 +169,9 @@ def _read_citation(
     cited = read_link(text[start:end])
     if cited.last and _STATISTIC.match(text, end):  # "Fig. 1A, P" in a link, " = 0.01" behind it
         cited = read_link(text[start:end].rstrip()[:-1])
-    number = cited.groups[-1][0] if cited.groups and cited.groups[-1][0] else series.number.get(figures[-1], 0)
+    number = (
+        cited.groups[-1][0] if cited.groups and cited.groups[-1][0] else series.number.get(figures[-1], 0)
+    )
     tail = read_tail(text[end : min(limit, end + _REACH)], cited, number)
     return _Citation(start, end + tail.end, figures, cited, tail.labels, tail.up_to)
 
@@ -188,7 +196,9 @@ def _spans(
                     spans.setdefault(node, []).append(span)
                 implied = []
                 break
-            labels = [_joined(own, _labels(second, n, series)) for n, own in zip(first.nodes, labels, strict=True)]
+            labels = [
+                _joined(own, _labels(second, n, series)) for n, own in zip(first.nodes, labels, strict=True)
+            ]
             end = second.end
             index += 1
         for node, own in zip(first.nodes, labels, strict=True):
@@ -213,7 +223,7 @@ def _labels(citation: _Citation, node: FigureNode, series: Series) -> Labels:
 
 
 def _implied(citation: _Citation, series: Series) -> list[FigureNode]:
-    """Figures in a number range written in one link (``Figs 2–5``) or behind it, without a link of their own."""
+    """Figures in a number range in one link (``Figs 2–5``) or behind it, without a link of their own."""
     nodes = citation.nodes
     if citation.up_to:
         return [node for node in series.up_to(nodes[-1], citation.up_to) if node not in nodes]

@@ -18,12 +18,23 @@ _ISO = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
 _PREPRINT_VERSION = re.compile(r"(?:\d+\.)?(\d+)")
 _UNSAFE = re.compile(r"[\s/\\\x00-\x1f]+")
 _UNSAFE_FALLBACK = re.compile(r"[^A-Za-z0-9._-]+")
-_MONTHS = {name: number for number, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)}
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+    )
+}
 
-_ABSTRACT_HEADINGS = frozenset(("abstract", "summary", "resumo", "resumen", "résumé", "zusammenfassung", "riassunto"))
+_ABSTRACT_HEADINGS = frozenset(
+    ("abstract", "summary", "resumo", "resumen", "résumé", "zusammenfassung", "riassunto")
+)
 _RETRACTED_TYPES = frozenset(("retraction", "retracted-article", "retracted", "partial-retraction"))
-_RETRACTED_LINKS = frozenset(("retraction-forward", "retracted-forward", "partial-retraction-forward", "retraction"))
-_RETRACTED_TITLE = re.compile(r"\W*(?:retracted(?:\s+(?:article|paper|manuscript))?|withdrawn)\s*[:\]—–-]", re.IGNORECASE)
+_RETRACTED_LINKS = frozenset(
+    ("retraction-forward", "retracted-forward", "partial-retraction-forward", "retraction")
+)
+_RETRACTED_TITLE = re.compile(
+    r"\W*(?:retracted(?:\s+(?:article|paper|manuscript))?|withdrawn)\s*[:\]—–-]", re.IGNORECASE
+)
 _RETRACTED_FLAGS = frozenset(("is-retracted", "pmc-prop-is-retracted", "pmc-status-retracted"))
 
 # Dates by trust: publication, issue, then what repositories add. Within one class the earliest counts.
@@ -71,7 +82,9 @@ def read_ids(meta: Element | None) -> Ids:
                     version = version or text
                 elif _PREPRINT_VERSION.fullmatch(text):
                     preprint_version = preprint_version or text
-    return Ids(pmid=pmid, pmcid=pmcid, doi=doi, version=version or preprint_version, publisher_id=publisher_id)
+    return Ids(
+        pmid=pmid, pmcid=pmcid, doi=doi, version=version or preprint_version, publisher_id=publisher_id
+    )
 
 
 def make_article_id(ids: Ids, fallback: str) -> str:
@@ -290,7 +303,11 @@ def _attribution(
     terms = (license_.spdx or license_.code) if license_.code != "unknown" else ""
     if terms and license_.url:
         terms = f"{terms} ({license_.url})"
-    return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in (who, title, where, link, terms) if part)
+    return " ".join(
+        part if part.endswith((".", "?", "!")) else f"{part}."
+        for part in (who, title, where, link, terms)
+        if part
+    )
 
 
 def _initials(given: str) -> str:

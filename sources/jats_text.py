@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lxml import etree
 
@@ -35,14 +35,61 @@ _MARKUP: dict[str, MarkupKind] = {
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 
 # What a tag means to the text around it; a tag that is not listed is inline.
-_Roles = dict[object, str]
+_Roles = dict[Any, str]
 _SHARED: _Roles = {
     **dict.fromkeys(
-        ["p", "title", "subtitle", "label", "list", "list-item", "def-list", "def-item", "term", "def", "disp-quote", "sec", "disp-formula-group", "td", "th", "tr", "break", "hr", "boxed-text", "verse-group", "verse-line", "preformat", "code", "statement", "caption", "fn", "attrib", "attribution", "speech", "speaker", "ack", "li"],
+        [
+            "p",
+            "title",
+            "subtitle",
+            "label",
+            "list",
+            "list-item",
+            "def-list",
+            "def-item",
+            "term",
+            "def",
+            "disp-quote",
+            "sec",
+            "disp-formula-group",
+            "td",
+            "th",
+            "tr",
+            "break",
+            "hr",
+            "boxed-text",
+            "verse-group",
+            "verse-line",
+            "preformat",
+            "code",
+            "statement",
+            "caption",
+            "fn",
+            "attrib",
+            "attribution",
+            "speech",
+            "speaker",
+            "ack",
+            "li",
+        ],
         _BLOCK,
     ),
     **dict.fromkeys(
-        ["fig", "fig-group", "table-wrap", "table-wrap-group", "supplementary-material", "media", "graphic", "inline-graphic", "object-id", "alt-text", "long-desc", "permissions", "index-term"],
+        [
+            "fig",
+            "fig-group",
+            "table-wrap",
+            "table-wrap-group",
+            "supplementary-material",
+            "media",
+            "graphic",
+            "inline-graphic",
+            "object-id",
+            "alt-text",
+            "long-desc",
+            "permissions",
+            "index-term",
+        ],
         _CUT,
     ),
     etree.Comment: _CUT,
@@ -61,7 +108,10 @@ PARAGRAPH_CUTS = frozenset(tag for tag, role in _PARAGRAPH_ROLES.items() if role
 """Tags whose content is no part of the paragraph around them (its inner paragraphs are their own)."""
 
 _TEX_BODY = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
-_COMMON_BLANKS = "\n\t\u00a0\u2009\u202f\u2003\u2002"
+_ODD_BLANKS = (  # all white space that XML allows, but the blank
+    "\n\t\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 _BLANKS = re.compile(r"\s{2,}")
 
 
@@ -241,16 +291,14 @@ def _math(element: Element, pos: int, out: list[str], marks: list[Mark]) -> int:
 
 def _normalise(raw: str, marks: list[Mark]) -> Flat:
     """Collapse white space and carry the marks along; no mark starts or ends on a blank."""
-    for char in _COMMON_BLANKS:
+    for char in _ODD_BLANKS:
         if char in raw:
             raw = raw.replace(char, " ")
-    if "  " not in raw and raw[:1] != " " and raw.isprintable():
-        text = raw.rstrip()  # nothing left to collapse: quicker to see than to split and join
-    else:
-        text = " ".join(raw.split())
+    raw = raw.rstrip(" ")
+    text = " ".join(raw.split()) if raw[:1] == " " or "  " in raw else raw
     if not marks:
         return Flat(text, marks)
-    place = None if len(text) == len(raw.rstrip()) else _mover(raw, len(text))
+    place = None if text is raw else _mover(raw, len(text))
     out = []
     for start, end, kind in marks:
         if place is not None:

@@ -30,12 +30,12 @@ SAFE: dict[str, Any] = {
 
 _ARTICLE_PARTS = frozenset(("front", "front-stub", "body", "back", "floats-group"))
 _DECLARED = re.compile(rb"<!ENTITY\s+([A-Za-z][\w.-]*)")
+_REFERENCE = re.compile(rb"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);|[A-Za-z][A-Za-z0-9.]*;)?")
 _TOKEN = re.compile(
-    rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);|[A-Za-z][A-Za-z0-9.]*;)?"
-    rb"|<(?=[\s\d=<])|<[A-Za-z][^<>]*>",
-    re.DOTALL,
+    rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|" + _REFERENCE.pattern + rb"|<(?=[\s\d=<])|<[A-Za-z][^<>]*>", re.DOTALL
 )
 _GLUED_ATTRIBUTE = re.compile(rb"""(=\s*(?:"[^"]*"|'[^']*'))(?=[^\s/>?])""")
+_LIMIT = re.compile(r"[Ee]xcessive depth|[Hh]uge|[Ll]imit|too (?:long|deep|large|big)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ENCODING = re.compile(rb"""^<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _PREDEFINED = frozenset((b"amp", b"lt", b"gt", b"quot", b"apos"))
@@ -95,6 +95,8 @@ def _read_broken(mended: bytes, first: Exception) -> Tree:
     except (etree.XMLSyntaxError, ValueError):
         if b"<!ENTITY" in mended:
             raise InputError(f"XML that declares entities does not parse: {first}") from first
+        if _LIMIT.search(str(first)):
+            raise InputError(f"XML beyond the parser's limits: {first}") from first
     parser = etree.XMLParser(recover=True, **SAFE)
     try:
         root = etree.fromstring(mended, parser)
@@ -125,17 +127,28 @@ def mend(data: bytes) -> bytes:
 
 
 def _mend_token(declared: frozenset[bytes], match: re.Match[bytes]) -> bytes:
+    """One place where markup may be wrong: a reference, a ``<`` that opens nothing, a start tag."""
     token = match[0]
+    if token.startswith(b"<!"):
+        return token
+    if token == b"<":
+        return b"&lt;"
     if token.startswith(b"<"):
-        if len(token) == 1:
-            return b"&lt;"
-        return token if token.startswith(b"<!") else _GLUED_ATTRIBUTE.sub(rb"\1 ", token)
+        return _GLUED_ATTRIBUTE.sub(rb"\1 ", _REFERENCE.sub(partial(_mend_reference, declared), token))
+    return _mend_reference(declared, match)
+
+
+def _mend_reference(declared: frozenset[bytes], match: re.Match[bytes]) -> bytes:
+    """A reference that any parser understands; an unknown one becomes the text that it is written as."""
+    token = match[0]
     name = token[1:-1]
     if name in _PREDEFINED or name in declared:
         return token
     if name.startswith(b"#"):
         code = int(name[2:], 16) if name[1:2] in b"xX" else int(name[1:])
-        legal = code in (9, 10, 13) or 32 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0xFFFF < code < 0x110000
+        legal = (
+            code in (9, 10, 13) or 32 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0xFFFF < code < 0x110000
+        )
         return token if legal else b"&#xFFFD;"
     known = html.entities.html5.get(token[1:].decode()) if name else None
     if known is None:

@@ -67,7 +67,9 @@ def match_counts(
     (augmenting paths), so the count depends on neither order nor scores.
     """
     offers = [_alternatives(t) for t in truth]
-    edges = [[j for j, boxes in enumerate(offers) if max(iou(f, b) for b in boxes) >= threshold] for f in found]
+    edges = [
+        [j for j, boxes in enumerate(offers) if max(iou(f, b) for b in boxes) >= threshold] for f in found
+    ]
     owner: dict[int, int] = {}
 
     def augment(i: int, seen: set[int]) -> bool:

@@ -117,10 +117,7 @@ def main(args: list[str] | None = None) -> Any:
     try:
         code = cli.main(args=args, prog_name="pmcx", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        click.echo("pmcx: interrupted", err=True)
-        sys.exit(130)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # click turns the one into the other
         click.echo("pmcx: stopped; run the same command again to resume", err=True)
         sys.exit(130)
     except click.ClickException as error:

@@ -1,5 +1,7 @@
 """Figures in JATS: which files, labels, captions, ids; on small hand-written articles."""
 
+# ruff: noqa: E501 (XML reads best unbroken)
+
 from __future__ import annotations
 
 import pytest
@@ -50,8 +52,13 @@ def test_a_title_behind_a_paragraph_is_no_title() -> None:
 
 
 def test_lists_in_captions_are_kept_item_by_item() -> None:
-    items = "<list-item><label>a</label><p>One.</p></list-item><list-item><label>b</label><p>Two.</p></list-item>"
-    assert only(parse(fig(caption=f"<p>Intro:<list>{items}</list>End.</p>"))).caption == "Intro: a One. b Two. End."
+    items = (
+        "<list-item><label>a</label><p>One.</p></list-item><list-item><label>b</label><p>Two.</p></list-item>"
+    )
+    assert (
+        only(parse(fig(caption=f"<p>Intro:<list>{items}</list>End.</p>"))).caption
+        == "Intro: a One. b Two. End."
+    )
 
 
 def test_markup_spans_are_exact_in_the_normalised_text() -> None:
@@ -85,7 +92,13 @@ def test_no_break_and_thin_spaces_become_blanks() -> None:
 def test_a_formula_is_written_once_whatever_its_renderings() -> None:
     tex = r"<tex-math>\documentclass{m}\begin{document}$$\alpha _{2}$$\end{document}</tex-math>"
     math = "<mml:math><mml:msub><mml:mi>α</mml:mi><mml:mn>2</mml:mn></mml:msub></mml:math>"
-    both = only(parse(fig(caption=f"<p>if <inline-formula><alternatives>{tex}{math}</alternatives></inline-formula>.</p>")))
+    both = only(
+        parse(
+            fig(
+                caption=f"<p>if <inline-formula><alternatives>{tex}{math}</alternatives></inline-formula>.</p>"
+            )
+        )
+    )
     assert both.caption == "if α2."
     assert marked(both) == [("sub", "2")]
     bare = only(parse(fig(caption=f"<p>if <inline-formula>{tex}</inline-formula>.</p>")))
@@ -140,7 +153,9 @@ def test_figures_are_found_wherever_they_stand() -> None:
 def test_nested_figures_keep_their_own_words_and_files() -> None:
     child = fig("F1s1", "<p>Child words.</p>", "Figure 1—figure supplement 1")
     bare = '<fig id="F1s2"><graphic xlink:href="F1s2.jpg"/></fig>'
-    parent, one, two = parse(fig("F1", "<p>Parent words.</p>").replace("</fig>", f"<p>{child}{bare}</p></fig>")).figures
+    parent, one, two = parse(
+        fig("F1", "<p>Parent words.</p>").replace("</fig>", f"<p>{child}{bare}</p></fig>")
+    ).figures
     assert (parent.caption, parent.image.href, parent.context) == ("Parent words.", "F1.jpg", "")
     assert (one.caption, one.image.href, one.context) == ("Child words.", "F1s1.jpg", "Parent words.")
     assert (two.caption, two.label, two.context) == ("", "", "Parent words.")
@@ -156,7 +171,10 @@ def test_a_group_caption_is_context_never_a_childs_caption() -> None:
 def test_a_group_of_bare_graphics_is_a_figure() -> None:
     group = '<fig-group id="G"><label>Fig 1</label><caption><p>C.</p></caption><graphic xlink:href="a"/><graphic xlink:href="b"/></fig-group>'
     parsed = parse(group)
-    assert [(f.id, f.caption, f.image.href) for f in parsed.figures] == [("A/G", "C.", "a"), ("A/G.g2", "C.", "b")]
+    assert [(f.id, f.caption, f.image.href) for f in parsed.figures] == [
+        ("A/G", "C.", "a"),
+        ("A/G.g2", "C.", "b"),
+    ]
 
 
 # --- ids ----------------------------------------------------------------------------------------------
@@ -227,7 +245,10 @@ def test_colour_beats_black_and_white_also_as_bare_siblings(wrap: str) -> None:
 def test_several_graphics_are_several_images_in_order() -> None:
     inside = '<graphic xlink:href="a.jpg"/><alternatives><graphic xlink:href="b.tif"/><graphic xlink:href="b.jpg"/></alternatives>'
     parsed = parse(fig("F2", "<p>C.</p>", inside=inside))
-    assert [(f.id, f.image.href, f.caption) for f in parsed.figures] == [("A/F2", "a.jpg", "C."), ("A/F2.g2", "b.jpg", "C.")]
+    assert [(f.id, f.image.href, f.caption) for f in parsed.figures] == [
+        ("A/F2", "a.jpg", "C."),
+        ("A/F2.g2", "b.jpg", "C."),
+    ]
     assert parsed.candidates == {"A/F2": ("a.jpg",), "A/F2.g2": ("b.jpg", "b.tif")}
 
 
@@ -253,7 +274,9 @@ def test_what_has_no_image_is_dropped_with_its_reason(inside: str, reason: str) 
 
 
 def test_a_video_beside_an_image_is_recorded() -> None:
-    parsed = parse(fig("F1", inside='<graphic xlink:href="a.jpg"/><media mimetype="video" xlink:href="v.mp4"/>'))
+    parsed = parse(
+        fig("F1", inside='<graphic xlink:href="a.jpg"/><media mimetype="video" xlink:href="v.mp4"/>')
+    )
     assert [f.image.href for f in parsed.figures] == ["a.jpg"]
     assert [(d.id, d.reason, d.detail) for d in parsed.drops] == [("A/F1.video1", "video", "v.mp4")]
 

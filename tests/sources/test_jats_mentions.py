@@ -1,5 +1,7 @@
 """Figure citations: the grammar, and the paragraphs they stand in."""
 
+# ruff: noqa: E501 (XML reads best unbroken)
+
 from __future__ import annotations
 
 import pytest
@@ -170,7 +172,9 @@ def test_dangling_links_and_other_links_are_no_mentions() -> None:
 
 
 def test_one_mention_for_each_figure_and_paragraph() -> None:
-    body = f"<p id='p-1'>{x('F1', '1A')}, {x('F2', '2')}, {x('F1', '1C')}</p><p>{x('F1', '1')}</p>{figs(1, 2)}"
+    body = (
+        f"<p id='p-1'>{x('F1', '1A')}, {x('F2', '2')}, {x('F1', '1C')}</p><p>{x('F1', '1')}</p>{figs(1, 2)}"
+    )
     first, second = mentions(parse(body), "F1")
     assert (first.paragraph, second.paragraph) == ("p-1", "p2")
     assert [first.text[s.start : s.end] for s in first.spans] == ["1A", "1C"]
@@ -200,7 +204,10 @@ def test_kinds_tell_captions_and_tables() -> None:
 
 
 def test_a_link_outside_any_paragraph_keeps_its_surroundings() -> None:
-    assert mentions(parse(f"<sec><italic>As in {x('F1', 'Fig. 1')}.</italic></sec>{figs(1)}"), "F1")[0].text == "As in Fig. 1."
+    assert (
+        mentions(parse(f"<sec><italic>As in {x('F1', 'Fig. 1')}.</italic></sec>{figs(1)}"), "F1")[0].text
+        == "As in Fig. 1."
+    )
 
 
 def test_a_link_to_a_group_or_an_empty_parent_means_its_figures() -> None:
@@ -223,7 +230,9 @@ def test_all_images_of_a_figure_share_its_mentions() -> None:
 
 
 def test_white_space_in_odd_places_keeps_spans_exact() -> None:
-    body = f"<p>\n  Long\u00a0 way\t to <italic> \n{x('F1', chr(10) + ' Fig. 1 ')}</italic>\n B \n</p>{figs(1)}"
+    body = (
+        f"<p>\n  Long\u00a0 way\t to <italic> \n{x('F1', chr(10) + ' Fig. 1 ')}</italic>\n B \n</p>{figs(1)}"
+    )
     mention = mentions(parse(body), "F1")[0]
     assert mention.text == "Long way to Fig. 1 B"
     assert mention.text[mention.spans[0].start : mention.spans[0].end] == "Fig. 1 B"

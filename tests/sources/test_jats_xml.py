@@ -1,5 +1,7 @@
 """Reading XML: hostile input is refused or inert, known archive defects are mended, nothing is lost in silence."""
 
+# ruff: noqa: E501 (XML reads best unbroken)
+
 from __future__ import annotations
 
 import socket
@@ -83,11 +85,17 @@ def test_deep_nesting_is_refused() -> None:
 
 
 def test_own_harmless_entities_are_expanded() -> None:
-    assert caption('<!DOCTYPE article [<!ENTITY prod "pmcx &#8212; x">]>' + GOOD.replace("Words.", "By &prod;.")) == "By pmcx — x."
+    assert (
+        caption('<!DOCTYPE article [<!ENTITY prod "pmcx &#8212; x">]>' + GOOD.replace("Words.", "By &prod;."))
+        == "By pmcx — x."
+    )
 
 
 def test_comments_hold_no_data() -> None:
-    hidden = GOOD.replace("</article-meta>", '<!--<permissions><license xlink:href="https://creativecommons.org/licenses/by/4.0/"/></permissions>--></article-meta>')
+    hidden = GOOD.replace(
+        "</article-meta>",
+        '<!--<permissions><license xlink:href="https://creativecommons.org/licenses/by/4.0/"/></permissions>--></article-meta>',
+    )
     assert parse(hidden).article.license.code == "unknown"
 
 
@@ -96,7 +104,9 @@ def test_comments_hold_no_data() -> None:
 
 @pytest.mark.parametrize("doctype", ["", DOCTYPE])
 def test_html_entities_without_a_dtd_become_characters(doctype: str) -> None:
-    data = doctype + GOOD.replace("Words.", "5&nbsp;&micro;m &ndash; caf&eacute; &amp; &lt;b&gt; &#945; A&NotEqualTilde;B")
+    data = doctype + GOOD.replace(
+        "Words.", "5&nbsp;&micro;m &ndash; caf&eacute; &amp; &lt;b&gt; &#945; A&NotEqualTilde;B"
+    )
     assert caption(data) == "5 µm – café & <b> α A≂̸B"
 
 
@@ -116,7 +126,9 @@ def test_cdata_and_attributes_survive_mending() -> None:
     assert parsed.figures[0].image.href == "a.jpg?x=1&y=2"
 
 
-@pytest.mark.parametrize("junk", ["\n", "  \n\n", "HTTP/1.1 200 OK\r\n\r\n", "<!-- by hand -->\n", "\ufeff", "\ufeff\n"])
+@pytest.mark.parametrize(
+    "junk", ["\n", "  \n\n", "HTTP/1.1 200 OK\r\n\r\n", "<!-- by hand -->\n", "\ufeff", "\ufeff\n"]
+)
 def test_junk_before_the_declaration_is_skipped(junk: str) -> None:
     assert caption(f'{junk}<?xml version="1.0" encoding="UTF-8"?>{DOCTYPE}{GOOD}') == "Words."
 
@@ -178,7 +190,11 @@ def test_what_is_no_xml_is_an_error(data: bytes) -> None:
 
 
 def test_xml_without_an_article() -> None:
-    for data in (b"<html><body/></html>", b'<manifest xmlns="http://x"><item/></manifest>', b"<article>no parts</article>"):
+    for data in (
+        b"<html><body/></html>",
+        b'<manifest xmlns="http://x"><item/></manifest>',
+        b"<article>no parts</article>",
+    ):
         assert jats.scan(data) == []
         with pytest.raises(InputError, match="no article"):
             parse(data)
@@ -217,8 +233,10 @@ def test_a_figure_inside_a_reference_list_is_found() -> None:
 
 
 def article(number: int, license_: str = "") -> str:
-    return GOOD.replace(">123<", f">{number}<").replace("Words.", f"Words {number}.").replace(
-        "</article-meta>", f"{license_}</article-meta>"
+    return (
+        GOOD.replace(">123<", f">{number}<")
+        .replace("Words.", f"Words {number}.")
+        .replace("</article-meta>", f"{license_}</article-meta>")
     )
 
 
@@ -234,11 +252,12 @@ def test_a_set_is_read_by_index_and_licences_never_mix() -> None:
 
 
 def test_oai_answers_in_a_default_namespace() -> None:
-    oai = (
-        '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><ListRecords>{}</ListRecords></OAI-PMH>'
-    )
+    oai = '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><ListRecords>{}</ListRecords></OAI-PMH>'
     record = "<record><metadata>{}</metadata></record>"
-    spaced = [article(n).replace("<article ", '<article xmlns="https://jats.nlm.nih.gov/ns/archiving/1.3/" ', 1) for n in (1, 2)]
+    spaced = [
+        article(n).replace("<article ", '<article xmlns="https://jats.nlm.nih.gov/ns/archiving/1.3/" ', 1)
+        for n in (1, 2)
+    ]
     data = oai.format("".join(record.format(a) for a in spaced)).encode()
     assert [head.ids.pmcid for head in jats.scan(data)] == ["PMC1", "PMC2"]
     parsed = parse(data, 1)
@@ -249,7 +268,9 @@ def test_oai_answers_in_a_default_namespace() -> None:
 def test_a_prefixed_namespace() -> None:
     import re
 
-    prefixed = re.sub(r"<(/?)(?=[a-z])", r"<\1j:", GOOD).replace("<j:article ", '<j:article xmlns:j="urn:jats" ', 1)
+    prefixed = re.sub(r"<(/?)(?=[a-z])", r"<\1j:", GOOD).replace(
+        "<j:article ", '<j:article xmlns:j="urn:jats" ', 1
+    )
     assert caption(prefixed) == "Words."
 
 
