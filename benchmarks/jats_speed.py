@@ -68,8 +68,9 @@ def _reference(number: int) -> str:
     )
     return (
         f'<ref id="B{number}"><label>{number}</label><element-citation publication-type="journal">'
-        f'<person-group person-group-type="author">{people}</person-group><article-title>A study of topic {number} in some '
-        "organism of interest</article-title><source>Journal of Things</source><year>2001</year>"
+        f'<person-group person-group-type="author">{people}</person-group>'
+        f"<article-title>A study of topic {number} in some organism of interest</article-title>"
+        "<source>Journal of Things</source><year>2001</year>"
         f"<volume>{number}</volume><fpage>1</fpage><lpage>9</lpage></element-citation></ref>"
     )
 

@@ -31,7 +31,7 @@ class GuttersDetector(Detector):
 
         size: int = Field(448, ge=64, le=4096)
         """Longer side, in pixels, of the copy in which cuts are searched."""
-        min_side: float = Field(0.07, gt=0, lt=1)
+        min_side: float = Field(0.1, gt=0, lt=1)
         """Shorter side of the smallest panel, as a share of the figure's geometric mean side."""
         min_gap: float = Field(0.006, ge=0, lt=1)
         """Narrowest gutter of background, as a share of the figure's geometric mean side."""

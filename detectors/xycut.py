@@ -160,6 +160,14 @@ class _Pieces(NamedTuple):
     solid: bool
 
 
+class _Letter(NamedTuple):
+    """A mark that looks like a panel letter: its left and upper edge, and its height."""
+
+    x: int
+    y: int
+    height: int
+
+
 class _Cutter:
     """The recursion over one figure."""
 
@@ -169,21 +177,25 @@ class _Cutter:
         self.side = math.sqrt(ink.size)
 
     def panels(self, box: Box) -> list[tuple[Box, float]]:
-        plain = self.split(box, 1.0, 0.0)
-        heights = sorted(h for b, _ in [(box, 1.0), *plain] if (h := self.letter(b)) is not None)
-        best, most = plain, 1
-        for height in dict.fromkeys((heights[len(heights) // 2], heights[0], heights[-1]) if heights else ()):
+        """The cut that explains most letters, or that of gaps and lines alone where letters explain none.
+
+        How tall letters are is taken from the corners of the figure and of its plain pieces."""
+        best, most = self.split(box, 1.0, 0.0), 1
+        corners = [self.letter(b) for b in (box, *(b for b, _ in best))]
+        heights = sorted(letter.height for letter in corners if letter is not None)
+        trials = (heights[len(heights) // 2], heights[0], heights[-1]) if heights else ()
+        for height in dict.fromkeys(trials):
             found = self.split_lettered(box, height, 1.0)
-            lettered = sum(self.letter(b, height) is not None for b, _ in found)
+            lettered = self.lettered(found, height)
             if lettered > most:
                 best, most = found, lettered
         return best
 
     # -- letters --------------------------------------------------------------------------------
 
-    def letter(self, box: Box, like: int | None = None) -> int | None:
-        """Height of the panel letter in the top left corner of ``box``, if there is one: a small mark on
-        the background, apart from all else; ``like`` is the height of letters seen elsewhere."""
+    def letter(self, box: Box, like: int | None = None) -> _Letter | None:
+        """The panel letter in the top left corner of ``box``, if there is one: a small mark on the
+        background, apart from all else; ``like`` is the height of letters seen elsewhere."""
         x0, y0, x1, y1 = box
         reach = round(0.12 * self.side)
         part = self.marks[y0 : min(y1, y0 + reach), x0 : min(x1, x0 + reach)]
@@ -197,47 +209,56 @@ class _Cutter:
             columns = _inked(part[top:bottom], 0)
             left, right = _runs(columns, max(2, round(0.35 * height)))[0]
             if right < reach and _glyph(part[top:bottom, left:right]):
-                return height
+                return _Letter(x0 + left, y0 + top, height)
         return None
 
-    def split_lettered(self, box: Box, letter: int, score: float) -> list[tuple[Box, float]]:
+    def lettered(self, found: list[tuple[Box, float]], height: int) -> int:
+        """How many panels have a letter of about that height."""
+        return sum(self.letter(box, height) is not None for box, _ in found)
+
+    def split_lettered(self, box: Box, height: int, score: float) -> list[tuple[Box, float]]:
         """As :meth:`split`, where a gap counts if a letter begins what follows it; of both directions, the
         one that ends with more lettered panels."""
         best, most = [(box, score)], (0, 0)
         for axis in (0, 1):
-            pieces, width = self._lettered_pieces(box, axis, letter)
+            pieces, width = self._lettered_pieces(box, axis, height)
             if len(pieces) < 2:
                 continue
             worth = min(score, 1 - 0.5 * self.min_gap / (width + self.min_gap))
-            found = [p for piece in pieces for p in self.split_lettered(piece, letter, worth)]
-            key = (sum(self.letter(b, letter) is not None for b, _ in found), width)
+            found = [p for piece in pieces for p in self.split_lettered(piece, height, worth)]
+            key = (self.lettered(found, height), width)
             if key > most:
                 best, most = found, key
         return best
 
-    def _lettered_pieces(self, box: Box, axis: int, letter: int) -> tuple[list[Box], int]:
+    def _lettered_pieces(self, box: Box, axis: int, height: int) -> tuple[list[Box], int]:
+        """Pieces that begin with a letter (the first may not), and the narrowest gap between them."""
+        begin, end = box[axis], box[axis + 2]
+        least = max(self.min_side, 3 * height)
+        gaps: dict[_Letter, tuple[int, int]] = {}
+        if _sides(box)[1 - axis] >= least:
+            for a, b in self._gaps(box, axis):
+                if b - a < 2 or a - begin < least or end - b < least:
+                    continue
+                rest = _tight(self.ink, _with(box, axis, b, end))
+                letter = self.letter(rest, height) if rest is not None else None
+                if rest is None or letter is None or self._text(rest):
+                    continue
+                known = gaps.get(letter)  # an axis title may stand between the letter and two gaps
+                if known is None or b - a >= known[1] - known[0]:
+                    gaps[letter] = (a, b)
         pieces: list[Box] = []
         widths: list[int] = []
-        begin, end = box[axis], box[axis + 2]
-        least = max(1.5 * self.min_side, 3 * letter)
-        if box[3 - axis] - box[1 - axis] < least:
-            return [box], 0
-        for a, b in self._gaps(box, axis):
-            if b - a < 2 or a - begin < least or end - b < least:
-                continue
-            rest = _tight(self.ink, _with(box, axis, b, end))
-            if rest is None or self.letter(rest, letter) is None or self._text(rest):
-                continue
+        for a, b in sorted(gaps.values()):
             piece = _tight(self.ink, _with(box, axis, begin, a))
             if piece is None or min(_sides(piece)) < least or self._text(piece):
                 continue
-            if pieces and self.letter(piece, letter) is None:  # its letter stands further on
-                begin, piece = pieces[-1][axis], _tight(self.ink, _with(box, axis, pieces[-1][axis], a))
-                pieces.pop()
+            if pieces and self.letter(piece, height) is None:  # its letter stands further on
+                begin = pieces.pop()[axis]
                 widths.pop()
-            if piece is not None:
-                pieces.append(piece)
-                widths.append(b - a)
+                piece = _tight(self.ink, _with(box, axis, begin, a)) or piece
+            pieces.append(piece)
+            widths.append(b - a)
             begin = b
         last = _tight(self.ink, _with(box, axis, begin, end))
         if last is not None:
@@ -265,7 +286,7 @@ class _Cutter:
         """Pieces between lines of one colour that stand out from both neighbours, edge to edge, in a
         region that is filled (photographs side by side)."""
         x0, y0, x1, y1 = box
-        if box[axis + 2] - box[axis] < 3 * self.min_side or self.ink[y0:y1, x0:x1].mean() < 0.6:
+        if box[axis + 2] - box[axis] < 2 * self.min_side or self.ink[y0:y1, x0:x1].mean() < 0.6:
             return [box]
         part = self.grey[y0:y1, x0:x1]
         lines = part.T if axis == 0 else part
@@ -276,7 +297,7 @@ class _Cutter:
         even[3:-3] &= np.maximum(bright.mean(axis=1), dark.mean(axis=1)) >= 0.4
         begin, end = box[axis], box[axis + 2]
         pieces: list[Box] = []
-        small = max(1.5 * self.min_side, 0.12 * (end - begin))
+        small = max(self.min_side, 0.12 * (end - begin))
         for a, b in _runs(even):
             if b - a <= 6 and box[axis] + a - begin >= small and end - box[axis] - b >= small:
                 pieces.append(_with(box, axis, begin, box[axis] + a))
@@ -310,20 +331,20 @@ class _Cutter:
         the neighbour behind the weaker gap."""
         begin, end = box[axis], box[axis + 2]
         gaps = []
-        if _sides(box)[1 - axis] >= 1.5 * self.min_side:
+        if _sides(box)[1 - axis] >= self.min_side:
             for gap in self._gaps(box, axis):
                 width = gap[1] - gap[0]
                 if self._solid(box, axis, gap) >= 0.6:
                     gaps.append(_Gap(*gap, width + 3 * self.min_gap, True))
                 elif width >= max(self.min_gap, least):
                     gaps.append(_Gap(*gap, width, False))
-        small = max(1.5 * self.min_side, 0.12 * (end - begin))
         while True:
             edges = [begin, *(v for gap in gaps for v in (gap.start, gap.end)), end]
             parts = [_with(box, axis, a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]
             if not gaps:
                 return _Pieces([box], 0.0, False)
             sizes = [0 if self._text(part) else _sides(part)[axis] for part in parts]
+            small = self.min_side if all(g.solid for g in gaps) else max(self.min_side, 0.12 * (end - begin))
             least_of_all = min(range(len(sizes)), key=sizes.__getitem__)
             if sizes[least_of_all] >= max(small, 0.3 * max(sizes)):
                 break

@@ -44,7 +44,7 @@ def photo(height: int, width: int, seed: int, low: int = 60, high: int = 200) ->
         np.sin(rng.uniform(0.02, 0.09) * x + rng.uniform(0.02, 0.09) * y + rng.uniform(0, 6))
         for _ in range(4)
     ]
-    shade = (np.sum(waves, axis=0) / 8 + 0.5)[..., None] + rng.normal(0, 0.06, (height, width, 3))
+    shade = (np.sum(waves, axis=0) / 4 + 0.5)[..., None] + rng.normal(0, 0.06, (height, width, 3))
     return (low + (high - low) * shade.clip(0, 1)).astype(np.uint8)
 
 
@@ -119,6 +119,11 @@ def test_separator_lines(line: int, width: int) -> None:
     assert close(
         boxes(FigureImage.from_array(pixels)), [(0, 0, 300, 300), (300 + width, 0, 600 + width, 300)], 4
     )
+
+
+def test_a_long_strip() -> None:
+    image, truth = grid_figure(1, 12, 1800, 200, 12)
+    assert close(boxes(image), truth, 4)
 
 
 def test_a_photograph_stays_one() -> None:
