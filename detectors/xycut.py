@@ -23,6 +23,9 @@ Mask = NDArray[np.bool_]
 Grey = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
+_PAGE = 240
+"""Darkest page. A darker background may be a photograph's own, whose empty places are no gutters: there only
+gaps between straight edges count."""
 _TOLERANCE = 22
 """Largest difference of a channel from the background colour that JPEG and resizing may make."""
 _SNAP_TOLERANCE = 32
@@ -84,7 +87,8 @@ def cut(
         red, green, blue = (_differs(planes[k], colour[k], _CONTRAST) for k in range(3))
         marks = red & green & blue
     side = math.sqrt(height * width)
-    cutter = _Cutter(planes[1], ink, marks, max(4.0, min_side * side), max(2.0, min_gap * side))
+    page = colour is None or min(colour) >= _PAGE
+    cutter = _Cutter(planes[1], ink, marks, page, max(4.0, min_side * side), max(2.0, min_gap * side))
     whole = _tight(ink, (0, 0, width, height))
     return (cutter.panels(whole) if whole else []), colour
 
@@ -171,7 +175,10 @@ class _Letter(NamedTuple):
 class _Cutter:
     """The recursion over one figure."""
 
-    def __init__(self, grey: Grey, ink: Mask, marks: Mask, min_side: float, min_gap: float) -> None:
+    def __init__(
+        self, grey: Grey, ink: Mask, marks: Mask, page: bool, min_side: float, min_gap: float
+    ) -> None:
+        self.page = page
         self.ink, self.marks, self.min_side, self.min_gap = ink, marks, min_side, min_gap
         self.grey = grey.astype(np.int16)
         self.side = math.sqrt(ink.size)
@@ -280,7 +287,9 @@ class _Cutter:
             return [(box, score)]
         best = max(ways, key=lambda way: way.weight)
         worth = min(score, best.weight / (best.weight + self.min_gap))
-        return [p for part in best.boxes for p in self.split(part, worth, max(least, 0.35 * best.weight))]
+        # Of a grid, the narrower gaps count inside the parts as they did across the whole.
+        least = max(least, 0.35 * min(way.weight for way in ways))
+        return [p for part in best.boxes for p in self.split(part, worth, least)]
 
     def _stitched(self, box: Box, axis: int) -> list[Box]:
         """Pieces between lines of one colour that stand out from both neighbours, edge to edge, in a
@@ -336,7 +345,7 @@ class _Cutter:
                 width = gap[1] - gap[0]
                 if self._solid(box, axis, gap) >= 0.6:
                     gaps.append(_Gap(*gap, width + 3 * self.min_gap, True))
-                elif width >= max(self.min_gap, least):
+                elif self.page and width >= max(self.min_gap, least):
                     gaps.append(_Gap(*gap, width, False))
         while True:
             edges = [begin, *(v for gap in gaps for v in (gap.start, gap.end)), end]
