@@ -84,7 +84,8 @@ class Watch(pmcx.core.engine.Silent):
         self.articles += receipt.counts["articles"]
         peaks.append((self.articles, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 import repeated
-result = pmcx.run("repeated", sys.argv[2], source_options={"input": [sys.argv[1]], "articles": int(sys.argv[3])},
+options = {"input": [sys.argv[1]], "articles": int(sys.argv[3])}
+result = pmcx.run("repeated", sys.argv[2], source_options=options,
     plugins=["repeated"], export=["webdataset"], workers=1, unit_articles=100, observer=Watch())
 assert result.exit_code == 0
 early = next(peak for n, peak in peaks if n >= 500)

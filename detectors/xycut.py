@@ -93,10 +93,21 @@ def cut(
     return (cutter.panels(whole) if whole else []), colour
 
 
+def _crossed(whites: Mask) -> bool:
+    """Whether a line of white parts the figure from edge to edge, with something on both sides of it."""
+    for axis in (0, 1):
+        blank = whites.mean(axis=axis) > 0.99
+        filled = np.flatnonzero(~blank)
+        if len(filled) and blank[filled[0] : filled[-1]].any():
+            return True
+    return False
+
+
 def _background(planes: NDArray[np.uint8]) -> Colour | None:
-    """White where white is frequent, else the colour of most of the outermost pixels, if they have one."""
+    """White where white is frequent or crosses the whole figure, else the colour of most of the outermost
+    pixels, if they have one."""
     whites = np.minimum(np.minimum(planes[0], planes[1]), planes[2]) >= 240
-    if whites.mean() > 0.25:
+    if whites.mean() > 0.25 or _crossed(whites):
         return (255, 255, 255)
     edge = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
     codes = np.array([256, 16, 1]) @ (edge >> 4).astype(np.int32)

@@ -172,7 +172,8 @@ def manifest_images(data: bytes, folder: str = "") -> dict[str, tuple[str, ...]]
     except (etree.XMLSyntaxError, ValueError) as error:
         raise InputError(f"manifest is no XML: {error}") from error
     found: dict[str, tuple[str, ...]] = {}
-    if root is None or etree.QName(root).localname != "manifest":
+    # A recovered root may have a name that is none (":"), which QName refuses.
+    if root is None or str(root.tag).rpartition("}")[2] != "manifest":
         return found
     for item in root.iter("{*}item"):
         hrefs = tuple(

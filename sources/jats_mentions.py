@@ -78,7 +78,7 @@ class Targets:
         self._entries: dict[str, list[tuple[Element, list[FigureNode]]]] = {}
         by_element = {node.element: node for node in nodes}
         for element in elements:
-            id_ = element.get("id") or xml_id(element)
+            id_ = xml_id(element)
             if not id_:
                 continue
             node = by_element.get(element)

@@ -303,9 +303,9 @@ def _normalise(raw: str, marks: list[Mark]) -> Flat:
     for start, end, kind in marks:
         if place is not None:
             start, end = place(start), place(end)
+        end = min(end, len(text))
         while start < end and text[start] == " ":
             start += 1
-        end = min(end, len(text))
         while start < end and text[end - 1] == " ":
             end -= 1
         out.append((min(start, end), end, kind))

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pmcx.core.errors import InputError
 from pmcx.core.records import Ids
@@ -266,8 +270,6 @@ def test_oai_answers_in_a_default_namespace() -> None:
 
 
 def test_a_prefixed_namespace() -> None:
-    import re
-
     prefixed = re.sub(r"<(/?)(?=[a-z])", r"<\1j:", GOOD).replace(
         "<j:article ", '<j:article xmlns:j="urn:jats" ', 1
     )
@@ -295,3 +297,30 @@ def test_sub_articles_are_not_articles() -> None:
     sub = '<sub-article article-type="reply"><front-stub><article-id pub-id-type="doi">10.1/r</article-id></front-stub><body/></sub-article>'
     data = GOOD.replace("</article>", f"{sub}</article>").encode()
     assert [head.ids.pmcid for head in jats.scan(data)] == ["PMC123"]
+
+
+# --- anything -------------------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    [b"<", b">", b"&", b'"', b"</p>", b"<p>", b"<fig>", b"</fig>", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?x", b":", b"\xff", b"\0",
+     b"<ref-list>", b"</ref-list>", b"</article>", b"<article>", b"<!DOCTYPE a [", b"&x;", b"&#0;", b" "]
+)  # fmt: skip
+
+
+def survives(data: bytes) -> None:
+    for read in (lambda: parse(data), lambda: jats.scan(data)):
+        with contextlib.suppress(InputError):
+            read()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=60) | st.lists(PIECES, max_size=12).map(b"".join))
+def test_any_bytes_give_an_answer_or_an_input_error(data: bytes) -> None:
+    survives(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, len(GOOD)), st.integers(0, 30), st.lists(PIECES, max_size=3).map(b"".join))
+def test_any_damage_gives_an_answer_or_an_input_error(at: int, length: int, instead: bytes) -> None:
+    data = (HEAD + BODY + f"<back>{REFS}</back></article>").encode()
+    survives(data[:at] + instead + data[at + length :])
