@@ -25,6 +25,8 @@ class Books:
     failures: list[Failure] = field(default_factory=list)
     """What is still lost."""
     dropped_articles: int = 0
+    retrying: dict[str, list[ArticleRef]] = field(default_factory=dict)
+    """What retry units that are planned and not done yet will try again, by article."""
 
     @property
     def lost(self) -> int:
@@ -51,15 +53,17 @@ def read_books(folder: RunFolder) -> Books:
     committed = folder.committed()
     retried: dict[str, list[ArticleRef]] = {}
     for unit in folder.units():
+        done = unit.index in committed
         books.units += 1
-        books.units_done += unit.index in committed
+        books.units_done += done
         for ref in unit.articles:
-            if ref.attempt:
-                if unit.index in committed:
-                    retried.setdefault(ref.id, []).append(ref)
-                continue
-            books.planned += 1
-            books.pending += unit.index not in committed
+            if not ref.attempt:
+                books.planned += 1
+                books.pending += not done
+            elif done:
+                retried.setdefault(ref.id, []).append(ref)
+            else:
+                books.retrying.setdefault(ref.id, []).append(ref)
     for receipt in folder.receipts():
         books.counts.update(receipt.counts)
         for name, value in receipt.seconds.items():
@@ -91,8 +95,10 @@ def _superseded(failure: Failure, retried: dict[str, list[ArticleRef]]) -> bool:
 def retry_refs(folder: RunFolder, kinds: frozenset[FailureKind]) -> list[ArticleRef]:
     """What to plan so that the failures of these kinds are tried again, and nothing else."""
     lost: dict[str, list[Failure]] = {}
-    for failure in read_books(folder).failures:
-        if failure.kind in kinds:
+    books = read_books(folder)
+    for failure in books.failures:
+        # A retry that was planned and then killed is still to come: planning it twice would double pairs.
+        if failure.kind in kinds and not _superseded(failure, books.retrying):
             lost.setdefault(failure.id.split("/", 1)[0], []).append(failure)
     refs = []
     for ref in _planned(folder):

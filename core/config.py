@@ -34,7 +34,7 @@ ENV_RESERVED = frozenset({"PMCX_NO_PLUGINS", "PMCX_PLUGINS", "PMCX_LOG", "PMCX_C
 class Model(BaseModel):
     """Base of the configuration's tables: frozen, unknown keys forbidden."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 class StageConfig(Model):
@@ -119,7 +119,8 @@ class RunConfig(Model):
     """Articles in a unit (one output shard); None: 256, less for small runs so that all cores work."""
 
     workers: Annotated[int, Field(ge=0)] = 0
-    """0: as many processes as cores; 1: in this process; more: that many processes."""
+    """0: a process for each core; 1: in this process, where an article that crashes it is not isolated;
+    more: that many processes."""
     executor: Literal["auto", "inline", "processes"] = "auto"
     max_failures: Annotated[int, Field(ge=0)] | None = None
     """Stop, with exit code 1, when more articles, figures or panels than this were lost."""

@@ -57,8 +57,8 @@ class Run:
         self.folder = RunFolder(Path(path))
         self.folder.manifest()
         self.config = load_config(self.folder.path / "run.toml", {}, {})
-        registry = registry or Registry.discover(self.config.blocked, self.config.plugins)
-        classes: list[Any] = [registry.stage("exporter", s.name).cls for s in self.config.export]
+        self.registry = registry or Registry.discover(self.config.blocked, self.config.plugins)
+        classes: list[Any] = [self.registry.stage("exporter", s.name).cls for s in self.config.export]
         self.exporters: list[type[Exporter]] = classes
 
     @property

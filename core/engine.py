@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from .books import Books, read_books, retry_refs, retry_units
 from .config import RunConfig, load_config
-from .errors import IdentityError, UsageError
+from .errors import IdentityError, InputError, UsageError
 from .executors import Processes, inline
 from .identity import build_stage, circumstance, differences, identity, made_by
 from .pipeline import Progress
@@ -103,6 +103,8 @@ class Engine:
         self.identity = identity(config, self.registry)
         self.roots = tuple(self._exporter(stage.name).root for stage in config.export)
         self._custom_registry = registry is not None
+        if registry is not None and config.executor == "processes":
+            raise UsageError("a registry made by hand exists in this process only; use the inline executor")
         self._stop = ""
         self._interrupts = 0
 
@@ -132,10 +134,10 @@ class Engine:
             if not self.folder.exists:
                 self._plan()
             else:
-                self._check_identity()
+                self._take_up()
                 if extend:
                     self._extend()
-            return self._carry_out()
+            return self._carry_out(self.config.max_failures)
         finally:
             self.folder.close()
 
@@ -144,12 +146,12 @@ class Engine:
         self.folder.manifest()
         self.folder.prepare()
         try:
-            self._check_identity()
+            self._take_up()
             refs = retry_refs(self.folder, kinds)
             first = sum(1 for _ in self.folder.units())
             size = self.folder.manifest()["unit_articles"]
             self.folder.extend(retry_units(refs, size, first))
-            return self._carry_out()
+            return self._carry_out(None)
         finally:
             self.folder.close()
 
@@ -185,30 +187,34 @@ class Engine:
         }
         self.folder.freeze(self.config.to_toml(), plan.units(size), plan.drops, facts)
 
-    def _check_identity(self) -> None:
+    def _take_up(self) -> None:
+        """Make sure that the run on disk is the one that was asked for, and whole."""
         manifest = self.folder.manifest()
         lines = differences(manifest["identity"], self.identity)
+        asked = self.config.unit_articles
+        if asked not in (None, manifest["unit_articles"]):
+            lines.append(f"unit_articles: was {manifest['unit_articles']}, now {asked}")
         if lines:
             raise IdentityError(
                 f"{self.folder.path} was made by another run: {'; '.join(lines)}. "
                 "Resume it with the settings and versions it was made with, or name a new --out"
             )
+        self.folder.heal()
 
     def _extend(self) -> None:
-        known, first = [], 0
-        for unit in self.folder.units():
-            first += 1
-            known += [ref.id for ref in unit.articles]
+        first = sum(1 for _ in self.folder.units())
+        known = (ref.id for unit in self.folder.units() for ref in unit.articles)
         plan = Plan(self.folder.path / "tmp" / "refs.jsonl", known)
         with self._source() as source:
             plan.fill(source)
-        # Articles that the plan holds already are no duplicates worth a record.
-        size = self.folder.manifest()["unit_articles"]
-        self.folder.extend(plan.units(size, first))
+        if plan.articles:
+            size = self.folder.manifest()["unit_articles"]
+            self.folder.extend(plan.units(size, first), plan.drops)
 
     # -- carrying out ---------------------------------------------------------------------------
 
-    def _carry_out(self) -> RunResult:
+    def _carry_out(self, most: int | None) -> RunResult:
+        """Work on all pending units; stop early when more than ``most`` items are lost."""
         self.folder.sweep(self.roots)
         committed = self.folder.committed()
         info = self.folder.info()
@@ -216,6 +222,10 @@ class Engine:
         self.observer.started(info, info.units - len(committed))
         self.registry.notify("pmcx_run_started", run=info)
         self.folder.append_event("started", units=info.units, done=len(committed), time=_now())
+        if most is not None and lost > most:
+            self._drain(
+                f"{lost} items are lost already, more than {most}; raise --max-failures or retry them"
+            )
         with self._signals():
             for receipt in self._execute(u for u in self.folder.units() if u.index not in committed):
                 self.folder.commit(receipt)
@@ -224,8 +234,8 @@ class Engine:
                 self.folder.append_event("committed", unit=receipt.unit, counts=receipt.counts, time=_now())
                 self.observer.committed(receipt)
                 self.registry.notify("pmcx_unit_committed", run=info, receipt=receipt)
-                if self.config.max_failures is not None and lost > self.config.max_failures:
-                    self._drain(f"more than {self.config.max_failures} items were lost")
+                if most is not None and lost > most:
+                    self._drain(f"more than {most} items were lost")
         return self._finish(info)
 
     def _finish(self, info: RunInfo) -> RunResult:
@@ -246,33 +256,14 @@ class Engine:
     def derive(self, books: Books | None = None) -> None:
         """Write what follows from the commits alone: statistics, indexes, dataset cards."""
         books = books or read_books(self.folder)
-        for stage in self.config.export:
-            exporter = build_stage(self.registry, "exporter", stage.name, stage.options)
-            assert isinstance(exporter, Exporter)
-            files = {
-                name: facts
-                for receipt in self.folder.receipts()
-                for name, facts in receipt.files.items()
-                if name.startswith(f"{exporter.root}/")
-            }
-            summary = RunSummary(self.folder.path, files, books.counts, made_by(self.config, self.registry))
-            for name, data in sorted(exporter.finalize(summary).items()):
-                self.folder.write(name, data)
-        stats = {
-            "articles": {
-                "planned": books.planned,
-                "done": books.done,
-                "lost": books.lost_articles,
-                "dropped": books.dropped_articles,
-            },
-            "counts": dict(sorted(books.counts.items())),
-        }
-        self.folder.write("stats.json", pretty_json(stats))
+        for name, data in derived_files(self.folder, self.config, self.registry, books).items():
+            self.folder.write(name, data)
 
     def _execute(self, units: Iterator[Unit]) -> Iterator[Receipt]:
         feed = self._until_stopped(units)
         workers = self.workers()
-        if workers == 1 and self.config.executor != "processes":
+        in_process = self.config.workers == 1 or self._custom_registry
+        if self.config.executor == "inline" or (in_process and self.config.executor == "auto"):
             return inline(self.config, self.registry, feed, self.folder.tmp, self.observer.progress)
         return Processes(self.config, workers, self.folder.tmp, self.observer.progress).run(feed)
 
@@ -280,7 +271,7 @@ class Engine:
         """How many units are worked on at once."""
         if self.config.executor == "inline" or self._custom_registry:
             return 1  # an object registered by hand exists in this process only
-        return self.config.workers or os.cpu_count() or 1
+        return self.config.workers or cores()
 
     def _until_stopped(self, units: Iterator[Unit]) -> Iterator[Unit]:
         for unit in units:
@@ -313,6 +304,36 @@ class Engine:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def derived_files(folder: RunFolder, config: RunConfig, registry: Registry, books: Books) -> dict[str, bytes]:
+    """Everything in a run folder that follows from its commits, by path."""
+    derived: dict[str, bytes] = {}
+    committed = {name: facts for receipt in folder.receipts() for name, facts in receipt.files.items()}
+    for stage in config.export:
+        exporter = build_stage(registry, "exporter", stage.name, stage.options)
+        assert isinstance(exporter, Exporter)
+        files = {name: facts for name, facts in committed.items() if name.startswith(f"{exporter.root}/")}
+        missing = [name for name in files if not (folder.path / name).is_file()]
+        if missing:
+            raise InputError(f"{folder.path / missing[0]} is missing; `pmcx verify {folder.path}` tells more")
+        summary = RunSummary(folder.path, files, books.counts, made_by(config, registry))
+        derived.update(exporter.finalize(summary))
+    articles = {
+        "planned": books.planned,
+        "done": books.done,
+        "lost": books.lost_articles,
+        "dropped": books.dropped_articles,
+    }
+    derived["stats.json"] = pretty_json({"articles": articles, "counts": dict(sorted(books.counts.items()))})
+    return dict(sorted(derived.items()))
+
+
+def cores() -> int:
+    """Processors that this process may use (a batch system or container may allow fewer than there are)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _now() -> str:

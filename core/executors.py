@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -34,6 +35,8 @@ log = logging.getLogger("pmcx")
 
 RECYCLE = 64
 """Units after which a worker process is replaced, against leaks in libraries."""
+START_SECONDS = 600.0
+"""A worker that is not ready by then (slow imports, large models) is given up."""
 MAX_STARTS = 3
 """Workers that may die before they are ready, in a row, before the run gives up."""
 
@@ -83,6 +86,7 @@ class Processes:
         self._pool: list[_Worker] = []
         self._retry: list[_Job] = []
         self._failed_starts = 0
+        self._checked = time.monotonic()
         self._spec = Spec(
             config=config.model_dump_json().encode(),
             blocked=config.blocked,
@@ -171,7 +175,11 @@ class Processes:
         except queue.Empty:
             self._check_deadlines()
             return None
+        if worker not in self._pool:
+            return None  # killed or retired: its unit is in other hands
         worker.heard = time.monotonic()
+        if worker.heard - self._checked > 1.0:
+            self._check_deadlines()
         if message is None:
             self._died(worker)
             return None
@@ -204,17 +212,17 @@ class Processes:
         return message.receipt
 
     def _check_deadlines(self) -> None:
-        now = time.monotonic()
+        now = self._checked = time.monotonic()
         for worker in list(self._pool):
-            late = now - worker.heard > self.config.limits.article_timeout
-            if worker.job is not None and late:
+            limit = self.config.limits.article_timeout if worker.ready else START_SECONDS
+            if worker.job is not None and now - worker.heard > limit:
                 log.warning("worker %d made no progress; killed", worker.process.pid)
                 self._kill(worker)
-                self._lost(worker, f"no progress for {self.config.limits.article_timeout:g} s")
+                if not worker.ready:
+                    raise PluginError(f"a worker was not ready after {limit:g} s")
+                self._lost(worker, f"made no progress for {limit:g} s")
 
     def _died(self, worker: _Worker) -> None:
-        if worker not in self._pool:
-            return  # killed or retired by us
         self._pool.remove(worker)
         code = worker.process.wait()
         if not worker.ready:
@@ -226,22 +234,26 @@ class Processes:
     def _lost(self, worker: _Worker, why: str) -> None:
         """Queue the unit of a dead worker again, closing in on the article at fault.
 
-        First all articles that were in flight are run alone; if one of those then kills its worker, it
-        is the only one in flight and is recorded as lost.
+        The first death is taken for an accident (memory ran out, somebody's kill) and the unit is run
+        again as it was. After the second, all articles that were in flight are run alone; if one of those
+        then kills its worker, it is the only one in flight and is recorded as lost.
         """
         job, worker.job = worker.job, None
         if job is None:
             return
+        shutil.rmtree(self.folder(job.unit.index, job.attempt), ignore_errors=True)
         flight = tuple(worker.flight)
         again = _Job(job.unit, job.attempt + 1, job.suspects, job.lost)
-        if len(flight) == 1 and (flight[0] in job.suspects or len(job.unit.articles) == 1):
+        if job.attempt == 1:
+            pass
+        elif len(flight) == 1 and (flight[0] in job.suspects or len(job.unit.articles) == 1):
             ref = next(ref for ref in job.unit.articles if ref.id == flight[0])
             again.lost += (
                 Failure(id=flight[0], stage="worker", kind="bug", error=f"worker {why}", attempt=ref.attempt),
             )
         elif flight:
             again.suspects = tuple(dict.fromkeys(job.suspects + flight))
-        elif job.attempt > MAX_STARTS:
+        elif job.attempt > 2 * MAX_STARTS:
             raise PluginError(f"unit {job.unit.index} ends its worker outside any article: {why}")
         log.warning("worker %s in unit %d (%s in flight)", why, job.unit.index, len(flight))
         self._retry.append(again)

@@ -25,15 +25,20 @@ def build_stage(registry: Registry, kind: str, name: str, options: Mapping[str, 
 
 def identity(config: RunConfig, registry: Registry) -> dict[str, Any]:
     """The identity of a run as plain JSON data: equal identities write equal bytes."""
-    settings = config.model_dump(mode="json", include={"filters", "image", "splits", "limits"})
-    # A deadline changes what is given up on a slow machine, not what a finished unit holds.
-    settings["limits"].pop("article_timeout", None)
     return {
         "schema_version": SCHEMA_VERSION,
         "core": folder_hash(Path(__file__).parent, skip="cli"),
-        "settings": settings,
+        "settings": plain_settings(config),
         "stages": [_stage_identity(registry, kind, stage) for kind, stage in config.stages()],
     }
+
+
+def plain_settings(config: RunConfig) -> dict[str, Any]:
+    """The settings, stages apart, that decide what a run writes."""
+    settings = config.model_dump(mode="json", include={"filters", "image", "splits", "limits"})
+    # A deadline changes what is given up on a slow machine, not what a finished unit holds.
+    settings["limits"].pop("article_timeout", None)
+    return settings
 
 
 def _stage_identity(registry: Registry, kind: str, stage: Any) -> dict[str, Any]:
@@ -44,7 +49,7 @@ def _stage_identity(registry: Registry, kind: str, stage: Any) -> dict[str, Any]
         "name": info.name,
         "plugin": info.plugin.key,
         "version": info.plugin.version,
-        "options": built.options.model_dump(mode="json"),
+        "options": built.options.model_dump(mode="json", exclude=set(built.circumstantial)),
         "code": code_hash(info),
         "weights": dict(sorted(built.assets().items())),
     }

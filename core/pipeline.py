@@ -8,29 +8,29 @@ identity: no clock, no host, no order of arrival.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .align import Aligned, align
 from .config import RunConfig
 from .decode import Decoded, ImageLimits, decode
-from .encode import Encoded, Encoder
-from .errors import InputError, OutputError, PluginError, TransientError, UsageError
+from .encode import Encoder
+from .errors import PluginError
 from .filters import article_drop, figure_drop, panel_drop
 from .identity import build_stage, made_by
 from .images import FigureImage
+from .ledger import Ledger, failure_of
 from .panels import make_panels
 from .records import (
     Article,
     ArticleRef,
     Drop,
     Failure,
-    FailureKind,
     Figure,
     FileInfo,
     Letter,
@@ -41,6 +41,7 @@ from .records import (
     Split,
     Subcaption,
     Unit,
+    to_json,
     wanted,
     webdataset_key,
 )
@@ -65,8 +66,7 @@ GROUP = 8
 BATCH_PIXELS = 48_000_000
 """Decoded pixels (of all figures of a batch) held at once, about."""
 
-T = TypeVar("T")
-A = TypeVar("A")
+log = logging.getLogger("pmcx")
 
 
 @dataclass
@@ -157,27 +157,24 @@ class _UnitRun:
         self.config = pipe.config
         self.limits = ImageLimits(max_pixels=self.config.limits.max_pixels)
         self.encoder = Encoder(self.config.image)
-        self.refs = {ref.id: ref for ref in unit.articles}
-        self.counts: Counter[str] = Counter()
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.ledger = Ledger(unit)
         self.articles: list[Article] = []
-        self.losses: list[Failure | Drop] = []
-        self.keys: set[str] = set()
 
     def run(self, suspects: frozenset[str], lost: Sequence[Failure]) -> Receipt:
         started = time.perf_counter()
         files: dict[str, FileInfo] = {}
         skip = {failure.id for failure in lost}
         for failure in lost:
-            self._lose(failure)
+            self.ledger.lose(failure)
         refs = [ref for ref in self.unit.articles if ref.id not in skip]
         try:
-            with self._clock("export"):
+            with self.ledger.clock("export"):
                 for exporter in self.pipe.exporters:
                     exporter.begin(self.unit.index, self.folder)
             for group in _groups(refs, suspects):
                 self._group(group)
-            with self._clock("export"):
+            self.ledger.settle()
+            with self.ledger.clock("export"):
                 for exporter in self.pipe.exporters:
                     files.update(exporter.end())
                 files.update(self._side_files())
@@ -185,13 +182,14 @@ class _UnitRun:
             for exporter in self.pipe.exporters:
                 exporter.abort()
             raise
-        self.seconds["wall"] = time.perf_counter() - started
+        ledger = self.ledger
+        ledger.seconds["wall"] = time.perf_counter() - started
         return Receipt(
             unit=self.unit.index,
             attempt=self.attempt,
             files=dict(sorted(files.items())),
-            counts=dict(sorted(self.counts.items())),
-            seconds={name: round(value, 6) for name, value in sorted(self.seconds.items())},
+            counts=dict(sorted(ledger.counts.items())),
+            seconds={name: round(value, 6) for name, value in sorted(ledger.seconds.items())},
         )
 
     def _side_files(self) -> dict[str, FileInfo]:
@@ -202,9 +200,9 @@ class _UnitRun:
             name = f"articles/articles-{index}.parquet"
             (self.folder / "articles").mkdir(parents=True, exist_ok=True)
             files[name] = write_articles(self.folder / name, self.articles)
-        if self.losses:
+        if self.ledger.losses:
             name = f"failures/{index}.jsonl"
-            files[name] = write_lines(self.folder / name, self.losses)
+            files[name] = write_lines(self.folder / name, self.ledger.losses)
         return files
 
     # -- articles -------------------------------------------------------------------------------
@@ -212,36 +210,43 @@ class _UnitRun:
     def _group(self, refs: Sequence[ArticleRef]) -> None:
         ids = tuple(ref.id for ref in refs)
         self.report(Progress("begin", ids))
-        with self._clock("fetch"):
-            documents = self._guarded("fetch", refs, lambda ref: ref.id, self.pipe.source.fetch)
+        with self.ledger.clock("fetch"):
+            documents = self.ledger.guarded("fetch", refs, lambda ref: ref.id, self._fetch)
         kept = [d for d in documents if self._take(d) and isinstance(d, Document)]
         try:
             for batch in self._batches(kept):
                 self._figures(batch)
-                self.report(Progress("step", (), dict(self.counts), dict(self.seconds)))
+                self.report(Progress("step", (), dict(self.ledger.counts), dict(self.ledger.seconds)))
         finally:
             for document in documents:
                 if isinstance(document, Document):
-                    document.close()
-        self.report(Progress("end", ids, dict(self.counts), dict(self.seconds)))
+                    _close(document)
+        self.report(Progress("end", ids, dict(self.ledger.counts), dict(self.ledger.seconds)))
+
+    def _fetch(self, refs: Sequence[ArticleRef]) -> list[Document | Failure | Drop]:
+        """What the source answers, checked: a wrong answer costs its article, not the unit."""
+        answers = list(self.pipe.source.fetch(refs))
+        for ref, answer in zip(refs, answers, strict=False):
+            _check_answer(ref, answer)
+        return answers
 
     def _take(self, document: Document | Failure | Drop) -> bool:
         """Book a fetched article; False where it goes no further."""
         if not isinstance(document, Document):
-            self._lose(document)
+            self.ledger.lose(document)
             return False
         article = document.article
-        only = self.refs[article.id].only
+        only = self.ledger.only(article.id)
         losses: list[Failure | Drop] = [*document.failures, *document.drops]
         for loss in losses:
             if wanted(loss.id, only):
-                self._lose(loss)
+                self.ledger.lose(loss)
         drop = article_drop(article, self.config.filters)
         if drop is not None:
-            self._lose(drop)
+            self.ledger.lose(drop)
             return False
         if not only:
-            self.counts["articles"] += 1
+            self.ledger.counts["articles"] += 1
             self.articles.append(article)
         return True
 
@@ -262,16 +267,16 @@ class _UnitRun:
     def _decoded(self, documents: Iterable[Document]) -> Iterator[Work]:
         for document in documents:
             for figure in document.figures:
-                if not wanted(figure.id, self.refs[document.article.id].only):
+                if not wanted(figure.id, self.ledger.only(figure.id)):
                     continue
-                self.counts["figures"] += 1
+                self.ledger.seen("figures", figure.id)
                 drop = figure_drop(figure, self.config.filters)
                 if drop is not None:
-                    self._lose(drop)
+                    self.ledger.lose(drop)
                     continue
                 work = self._load(document, figure)
                 if isinstance(work, Failure):
-                    self._lose(work)
+                    self.ledger.lose(work)
                 else:
                     yield work
 
@@ -279,12 +284,12 @@ class _UnitRun:
         def read(figures: Sequence[Figure]) -> list[bytes]:
             return [document.read(each) for each in figures]
 
-        with self._clock("fetch"):
-            data = self._guarded("fetch", [figure], lambda f: f.id, read)[0]
+        with self.ledger.clock("fetch"):
+            data = self.ledger.guarded("fetch", [figure], lambda f: f.id, read)[0]
         if isinstance(data, Failure):
             return data
-        with self._clock("decode"):
-            decoded = self._guarded(
+        with self.ledger.clock("decode"):
+            decoded = self.ledger.guarded(
                 "decode", [data], lambda _: figure.id, lambda items: [decode(items[0], self.limits)]
             )[0]
             if isinstance(decoded, Failure):
@@ -303,33 +308,51 @@ class _UnitRun:
 
     def _figures(self, works: Sequence[Work]) -> None:
         """Detect, read, split, align, classify and export one batch of figures."""
-        with self._clock("detect"):
+        with self.ledger.clock("detect"):
             # Similar shapes together let a detector pad little; answers go back to document order.
             order = sorted(range(len(works)), key=lambda i: (works[i].image.width, works[i].image.height, i))
-            found = self._guarded(
-                "detect", [works[i].image for i in order], _image_id, self.pipe.detector.detect
-            )
-            detections = dict(zip(order, found, strict=True))
+            found = self.ledger.guarded("detect", [works[i] for i in order], _figure_id, self._panels)
+            panels = dict(zip(order, found, strict=True))
         live: list[tuple[Work, list[Panel]]] = []
         for index, work in enumerate(works):
-            answer = detections[index]
+            answer = panels[index]
             if isinstance(answer, Failure):
-                self._lose(answer)
-                continue
-            panels = make_panels(
-                work.figure.id, answer, work.image.width, work.image.height, self.config.limits.max_panels
-            )
-            live.append((work, panels))
+                self.ledger.lose(answer)
+            else:
+                live.append((work, answer))
         letters = self._letters(live)
         parts = self._parts([work for work, _ in live], letters)
         pairs: list[tuple[Work, Pair]] = []
-        with self._clock("align"):
-            for (work, panels), seen, split in zip(live, letters, parts, strict=True):
-                if isinstance(seen, Failure) or isinstance(split, Failure):
-                    self._lose(seen if isinstance(seen, Failure) else split)  # type: ignore[arg-type]
-                    continue
-                pairs += [(work, pair) for pair in self._pairs(work, align(panels, split, seen))]
+        for (work, panels_), seen, split in zip(live, letters, parts, strict=True):
+            if isinstance(seen, Failure) or isinstance(split, Failure):
+                self.ledger.lose(seen if isinstance(seen, Failure) else split)  # type: ignore[arg-type]
+                continue
+            pairs += [(work, pair) for pair in self._aligned(work, panels_, split, seen)]
         self._export(self._classified(pairs))
+
+    def _panels(self, works: Sequence[Work]) -> list[list[Panel]]:
+        """The detector's answers as panels in reading order."""
+        found = self.pipe.detector.detect([work.image for work in works])
+        if len(found) != len(works):
+            raise PluginError(f"detect gave {len(found)} answers for {len(works)} images")
+        limit = self.config.limits.max_panels
+        return [
+            make_panels(work.figure.id, answer, work.image.width, work.image.height, limit)
+            for work, answer in zip(works, found, strict=True)
+        ]
+
+    def _aligned(
+        self, work: Work, panels: Sequence[Panel], parts: Sequence[Subcaption], letters: Sequence[Letter]
+    ) -> list[Pair]:
+        """The pairs of one figure; none, and a failure recorded, where they cannot be made."""
+        with self.ledger.clock("align"):
+            answer = self.ledger.guarded(
+                "align", [work], _figure_id, lambda _: [align(panels, parts, letters)]
+            )[0]
+            if isinstance(answer, Failure):
+                self.ledger.lose(answer)
+                return []
+            return list(self._pairs(work, answer))
 
     def _letters(self, live: Sequence[tuple[Work, list[Panel]]]) -> Sequence[Sequence[Letter] | Failure]:
         reader = self.pipe.reader
@@ -339,8 +362,8 @@ class _UnitRun:
         def read(items: Sequence[tuple[Work, list[Panel]]]) -> Sequence[Sequence[Letter]]:
             return reader.read([work.image for work, _ in items], [panels for _, panels in items])
 
-        with self._clock("read"):
-            return self._guarded("read", live, lambda item: item[0].figure.id, read)
+        with self.ledger.clock("read"):
+            return self.ledger.guarded("read", live, lambda item: item[0].figure.id, read)
 
     def _parts(
         self, works: Sequence[Work], letters: Sequence[Sequence[Letter] | Failure]
@@ -357,8 +380,8 @@ class _UnitRun:
             for work, seen in zip(works, letters, strict=True)
         ]
         ids = [work.figure.id for work in works]
-        with self._clock("split"):
-            return self._guarded(
+        with self.ledger.clock("split"):
+            return self.ledger.guarded(
                 "split",
                 list(zip(ids, captions, strict=True)),
                 lambda item: item[0],
@@ -371,12 +394,12 @@ class _UnitRun:
         for item in aligned:
             panel = item.panel
             pair_id = _unique(f"{figure.id}/{panel.label or panel.id.rsplit('/', 1)[-1]}", taken)
-            if not wanted(pair_id, self.refs[article.id].only):
+            if not wanted(pair_id, self.ledger.only(pair_id)):
                 continue
-            self.counts["panels"] += 1
+            self.ledger.seen("panels", pair_id)
             drop = panel_drop(pair_id, panel.box, self.config.filters)
             if drop is not None:
-                self._lose(drop)
+                self.ledger.lose(drop)
                 continue
             yield Pair(
                 id=pair_id,
@@ -410,113 +433,72 @@ class _UnitRun:
             return list(pairs)
 
         def classify(items: Sequence[tuple[Work, Pair]]) -> Sequence[Modality]:
-            return classifier.classify(
+            answers = classifier.classify(
                 [PanelImage(work.image, pair.box, pair.subcaption) for work, pair in items]
             )
+            if not all(isinstance(answer, Modality) for answer in answers):
+                raise PluginError("classify must answer with a pmcx.Modality for each panel")
+            return answers
 
         out: list[tuple[Work, Pair]] = []
         size = classifier.resources.batch
-        with self._clock("classify"):
+        with self.ledger.clock("classify"):
             for start in range(0, len(pairs), size):
                 items = pairs[start : start + size]
-                answers = self._guarded("classify", items, lambda item: item[1].id, classify)
+                answers = self.ledger.guarded("classify", items, lambda item: item[1].id, classify)
                 for (work, pair), answer in zip(items, answers, strict=True):
                     if isinstance(answer, Failure):
-                        self._lose(answer)
+                        self.ledger.lose(answer)
                     else:
                         out.append((work, _replace(pair, modality=answer)))
         return out
 
     def _export(self, pairs: Sequence[tuple[Work, Pair]]) -> None:
         samples: list[Sample] = []
-        with self._clock("encode"):
-
-            def encode(items: Sequence[tuple[Work, Pair]]) -> list[Encoded]:
-                return [self.encoder.panel(w.decoded, w.data, p.box) for w, p in items]
-
-            encoded = self._guarded("encode", pairs, lambda item: item[1].id, encode)
+        with self.ledger.clock("encode"):
+            encoded = self.ledger.guarded("encode", pairs, lambda item: item[1].id, self._encode)
             for (_, pair), answer in zip(pairs, encoded, strict=True):
-                if isinstance(answer, Failure):
-                    self._lose(answer)
-                    continue
-                pair = _replace(pair, sha256=answer.sha256, width=answer.width, height=answer.height)
-                self._book(pair)
-                samples.append(Sample(pair, answer.data, self.encoder.suffix))
-        with self._clock("export"):
+                try:
+                    if not isinstance(answer, Failure):
+                        self.ledger.book(answer.pair)
+                        samples.append(answer)
+                        continue
+                except PluginError as error:
+                    answer = failure_of(pair.id, "encode", error)
+                self.ledger.lose(answer)
+        with self.ledger.clock("export"):
             for exporter in self.pipe.exporters:
                 exporter.write(samples)
 
-    # -- books ----------------------------------------------------------------------------------
-
-    def _book(self, pair: Pair) -> None:
-        if pair.key in self.keys:
-            raise PluginError(f"two pairs have the key {pair.key!r}; figure ids must be unique")
-        self.keys.add(pair.key)
-        self.counts["pairs"] += 1
-        self.counts[f"license.{pair.license.code}"] += 1
-        self.counts[f"alignment.{pair.alignment.method}"] += 1
-        self.counts[f"split.{pair.split}"] += 1
-
-    def _lose(self, loss: Failure | Drop) -> None:
-        self.losses.append(loss)
-        if isinstance(loss, Failure):
-            self.counts[f"failed.{loss.kind}"] += 1
-        else:
-            self.counts[f"dropped.{loss.reason}"] += 1
-
-    def _guarded(
-        self,
-        stage: str,
-        items: Sequence[T],
-        name: Callable[[T], str],
-        call: Callable[[Sequence[T]], Sequence[A]],
-    ) -> list[A | Failure]:
-        """``call(items)`` with one answer per item; on an exception again one by one."""
-        if not items:
-            return []
-        try:
-            answers = call(items)
-            if len(answers) != len(items):
-                raise PluginError(f"{stage} gave {len(answers)} answers for {len(items)} inputs")
-            return list(answers)
-        except (OutputError, UsageError):
-            raise
-        except Exception as error:
-            if len(items) == 1:
-                attempt = self._attempt_of(name(items[0]))
-                return [failure_of(name(items[0]), stage, error, attempt)]
-        return [answer for item in items for answer in self._guarded(stage, [item], name, call)]
-
-    def _attempt_of(self, item: str) -> int:
-        ref = self.refs.get(item.split("/", 1)[0])
-        return ref.attempt if ref is not None else 0
-
-    @contextmanager
-    def _clock(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.perf_counter() - started
+    def _encode(self, items: Sequence[tuple[Work, Pair]]) -> list[Sample]:
+        samples = []
+        for work, pair in items:
+            image = self.encoder.panel(work.decoded, work.data, pair.box)
+            pair = _replace(pair, sha256=image.sha256, width=image.width, height=image.height)
+            to_json(pair)  # text that no exporter could write costs this pair, not the unit
+            samples.append(Sample(pair, image.data, self.encoder.suffix))
+        return samples
 
 
-def failure_of(item: str, stage: str, error: BaseException, attempt: int = 0) -> Failure:
-    """The record of an exception: transient, input or bug by its type, with its place if a bug."""
-    kind: FailureKind = "bug"
-    text = str(error) or type(error).__name__
-    if isinstance(error, TransientError):
-        kind = "transient"
-    elif isinstance(error, InputError):
-        kind = "input"
-    else:
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        place = ""
-        if frame is not None:
-            place = f" ({Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno})"
-        text = f"{type(error).__name__}: {text}{place}"
-    return Failure(id=item, stage=stage, kind=kind, error=text[:2000], attempt=attempt)
+def _check_answer(ref: ArticleRef, answer: Document | Failure | Drop) -> None:
+    """PluginError where a source's answer is not one that the pipeline can work with."""
+    if isinstance(answer, (Failure, Drop)):
+        return
+    if not isinstance(answer, Document):
+        raise PluginError(f"fetch answered {type(answer).__name__}, not a Document, Failure or Drop")
+    if answer.article.id != ref.id:
+        raise PluginError(f"fetch answered article {answer.article.id!r} for {ref.id!r}")
+    ids = [figure.id for figure in answer.figures]
+    if len(set(ids)) < len(ids) or not all(item.startswith(f"{ref.id}/") for item in ids):
+        raise PluginError(f"figure ids must be unique and start with {ref.id + '/'!r}: {ids[:5]}")
+    to_json(answer.article)
+
+
+def _close(document: Document) -> None:
+    try:
+        document.close()
+    except Exception:
+        log.warning("closing %s failed", document.article.id, exc_info=True)
 
 
 def split_of(article: str, config: RunConfig) -> Split:
@@ -563,8 +545,8 @@ def _whole(caption: str) -> tuple[tuple[int, int], ...]:
     return ((0, len(caption)),) if caption else ()
 
 
-def _image_id(image: FigureImage) -> str:
-    return image.figure.id
+def _figure_id(work: Work) -> str:
+    return work.figure.id
 
 
 def _replace(record: Any, **changes: Any) -> Any:

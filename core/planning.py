@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from .errors import PluginError, PmcxError
 from .records import ArticleRef, Drop, Unit, from_json, to_json
 from .stages import Source
 
@@ -30,19 +31,24 @@ class Plan:
         self.file = scratch
         self.drops: list[Drop] = []
         self.articles = 0
-        self._seen = {_short(item) for item in known}
+        self._known = {_short(item) for item in known}
+        self._seen: set[int] = set()
 
     def fill(self, source: Source) -> None:
         """Enumerate the source; an id seen before is dropped, with the reason recorded."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("wb") as out:
-            for ref in source.plan():
+            for ref in _planned(source):
                 if self._is_new(ref):
                     out.write(to_json(ref) + b"\n")
                     self.articles += 1
 
     def _is_new(self, ref: ArticleRef) -> bool:
+        if not ref.id or "/" in ref.id:
+            raise PluginError(f"the source planned an article with the id {ref.id!r}; ids hold no '/'")
         short = _short(ref.id)
+        if short in self._known:
+            return False  # planned before: no duplicate worth a record
         if short in self._seen:
             self.drops.append(Drop(id=ref.id, stage="plan", reason="duplicate-article", detail=ref.locator))
             return False
@@ -61,6 +67,19 @@ class Plan:
                     refs, index = [], index + 1
         if refs:
             yield Unit(index=index, articles=tuple(refs))
+
+
+def _planned(source: Source) -> Iterator[ArticleRef]:
+    """What the source enumerates; PluginError where it breaks while it does."""
+    try:
+        yield from source.plan()
+    except PmcxError:
+        raise
+    except Exception as error:
+        name = source.name
+        raise PluginError(
+            f"the source {name!r} failed while planning: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _short(item: str) -> int:

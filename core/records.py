@@ -358,6 +358,7 @@ def spans_text(text: str, spans: Iterable[Span]) -> str:
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
 _VERSIONED = re.compile(r"PMC[0-9]+\.[0-9]+")
+_LOOKS_VERSIONED = re.compile(r"PMC[0-9]+-[0-9]+")
 
 
 def webdataset_key(pair_id: str) -> str:
@@ -369,7 +370,8 @@ def webdataset_key(pair_id: str) -> str:
     """
     parts = pair_id.split("/")
     exact = all(not _UNSAFE.search(part) for part in parts[1:]) and (
-        not _UNSAFE.search(parts[0]) or _VERSIONED.fullmatch(parts[0]) is not None
+        _VERSIONED.fullmatch(parts[0]) is not None
+        or not (_UNSAFE.search(parts[0]) or _LOOKS_VERSIONED.fullmatch(parts[0]))
     )
     key = "_".join(_UNSAFE.sub("-", part) for part in parts)
     if exact:

@@ -8,12 +8,13 @@ and is swept away at the next start. See ``docs/explanation/nothing-lost.md``.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ OWN_FILES = frozenset(
     {"run.toml", "plan.jsonl", "manifest.json", "stats.json", "events.jsonl", ".lock", "tmp"}
     | {"failures", "articles", "commits"}
 )
+_COMMIT = re.compile(r"([0-9]{6,})\.json")
 _UNIT_FILE = re.compile(r"(?:[a-z]+-)?([0-9]{6,})\.[a-z.]+")
 
 
@@ -70,7 +72,8 @@ class RunFolder:
         with output_errors(self.path, "create the run folder"):
             self.path.mkdir(parents=True, exist_ok=True)
         if not self.exists:
-            foreign = sorted({p.name for p in self.path.iterdir()} - OWN_FILES)
+            names = {p.name for p in self.path.iterdir() if not p.name.startswith(".")}
+            foreign = sorted(names - OWN_FILES)
             if foreign:
                 raise UsageError(
                     f"{self.path} is not empty and holds no pmcx run (it has {', '.join(foreign[:3])}…); "
@@ -102,23 +105,27 @@ class RunFolder:
     def freeze(self, config_toml: str, units: Iterable[Unit], drops: Iterable[Drop], facts: Any) -> None:
         """Write configuration, plan and manifest of a new run, the manifest last."""
         self.write("run.toml", config_toml.encode())
-        plan = self._write_lines("plan.jsonl", units)
+        self._write_lines("plan.jsonl", units)
         self._write_lines("failures/plan.jsonl", drops)
-        told = {"units": plan.rows, "sha256": plan.sha256}
-        self.write("manifest.json", pretty_json({**facts, "plan": told}))
+        plan, left = (_facts(self.path / name) for name in ("plan.jsonl", "failures/plan.jsonl"))
+        self.write("manifest.json", pretty_json({**facts, "plan": plan, "drops": left}))
 
-    def extend(self, units: Iterable[Unit], drops: Iterable[Drop] = ()) -> int:
-        """Append units to the plan, atomically; answers how many."""
-        more = list(units)
-        drops = list(drops)
+    def extend(self, units: Iterable[Unit], drops: Sequence[Drop] = ()) -> None:
+        """Append units and drops to the plan, atomically; the manifest follows."""
         if drops:
-            old = self._read_bytes("failures/plan.jsonl")
-            new = [line for line in map(to_json, drops) if line not in old]
-            self.write("failures/plan.jsonl", old + b"".join(line + b"\n" for line in new))
-        if more:
-            old = self._read_bytes("plan.jsonl")
-            self.write("plan.jsonl", old + b"".join(to_json(unit) + b"\n" for unit in more))
-        return len(more)
+            old = self.path / "failures" / "plan.jsonl"
+            self._write_lines("failures/plan.jsonl", drops, after=old)
+        self._write_lines("plan.jsonl", units, after=self.path / "plan.jsonl")
+        self.heal()
+
+    def heal(self) -> None:
+        """Let the manifest vouch for the whole plan, also where an extension was killed before it could."""
+        for _ in self.units():
+            pass  # raises where the part that the manifest knows has changed
+        told = self.manifest()
+        plan, drops = (_facts(self.path / name) for name in ("plan.jsonl", "failures/plan.jsonl"))
+        if (told["plan"], told["drops"]) != (plan, drops):
+            self.write("manifest.json", pretty_json({**told, "plan": plan, "drops": drops}))
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -126,28 +133,45 @@ class RunFolder:
         """The manifest as written at planning time; UsageError where this is no run."""
         if not self.exists:
             raise UsageError(f"{self.path} holds no pmcx run (no manifest.json)")
-        data: dict[str, Any] = msgspec.json.decode(self._read_bytes("manifest.json"))
+        with _damage(self.path / "manifest.json"):
+            data: dict[str, Any] = msgspec.json.decode((self.path / "manifest.json").read_bytes())
+            if not {"identity", "plan", "drops", "roots", "unit_articles"} <= data.keys():
+                raise ValueError("it lacks required entries")
         return data
 
     def units(self) -> Iterator[Unit]:
         """The planned units in order, one at a time; InputError where the plan was changed."""
         expected = self.manifest()["plan"]
         digest = hashlib.sha256()
-        with (self.path / "plan.jsonl").open("rb") as lines:
-            for number, line in enumerate(lines):
-                if number < expected["units"]:
+        number = 0
+        with _damage(self.path / "plan.jsonl"), (self.path / "plan.jsonl").open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if number <= expected["lines"]:
                     digest.update(line)
-                if number + 1 == expected["units"] and digest.hexdigest() != expected["sha256"]:
-                    raise InputError(f"{self.path / 'plan.jsonl'} is not the plan this run was made with")
+                if number == expected["lines"]:
+                    self._check_plan(digest.hexdigest() == expected["sha256"])
                 yield from_json(line, Unit)
+        self._check_plan(number >= expected["lines"])
+
+    def plan_problems(self) -> Iterator[str]:
+        """What is wrong with the record of articles left out at planning time."""
+        if _facts(self.path / "failures" / "plan.jsonl") != self.manifest()["drops"]:
+            yield "failures/plan.jsonl is not the one this run was made with"
+
+    def _check_plan(self, as_made: bool) -> None:
+        if not as_made:
+            raise InputError(f"{self.path / 'plan.jsonl'} is not the plan this run was made with")
 
     def committed(self) -> set[int]:
         """Indexes of the units that are done."""
-        names = _names(self.path / "commits")
-        return {int(name[:-5]) for name in names if name.endswith(".json")}
+        found = (_COMMIT.fullmatch(name) for name in _names(self.path / "commits"))
+        return {int(match[1]) for match in found if match}
 
     def receipt(self, unit: int) -> Receipt:
-        return from_json(self._read_bytes(f"commits/{unit:06d}.json"), Receipt)
+        """The commit record of a unit; InputError, with the way out, where it is damaged."""
+        path = self.path / "commits" / f"{unit:06d}.json"
+        with _damage(path, "; delete it and run again: the unit is then made anew"):
+            return from_json(path.read_bytes(), Receipt)
 
     def receipts(self) -> Iterator[Receipt]:
         """The commit records in unit order."""
@@ -160,7 +184,7 @@ class RunFolder:
         for name in names:
             file = self.path / "failures" / name
             if file.is_file():
-                with file.open("rb") as lines:
+                with _damage(file), file.open("rb") as lines:
                     for line in lines:
                         yield decode_loss(line)
 
@@ -252,16 +276,15 @@ class RunFolder:
             tmp.replace(target)
             fsync_folder(target.parent)
 
-    def _write_lines(self, name: str, records: Iterable[msgspec.Struct]) -> FileInfo:
-        """Stream records into a file, atomically; answers its facts."""
+    def _write_lines(self, name: str, records: Iterable[msgspec.Struct], after: Path | None = None) -> None:
+        """Stream records into a file (behind the lines of ``after``), atomically."""
         target = self.path / name
         tmp = self.path / "tmp" / name.replace("/", "_")
-        facts = write_lines(tmp, records)
+        write_lines(tmp, records, after)
         with output_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             tmp.replace(target)
             fsync_folder(target.parent)
-        return facts
 
     def append_event(self, event: str, **facts: Any) -> None:
         """Add a line to the log of events; it informs, nothing is decided by it."""
@@ -270,12 +293,6 @@ class RunFolder:
             (self.path / "events.jsonl").open("ab") as out,
         ):
             out.write(to_json({"event": event, **facts}) + b"\n")
-
-    def _read_bytes(self, name: str) -> bytes:
-        try:
-            return (self.path / name).read_bytes()
-        except FileNotFoundError:
-            return b""
 
 
 def decode_loss(line: bytes) -> Failure | Drop:
@@ -286,10 +303,17 @@ def decode_loss(line: bytes) -> Failure | Drop:
     return msgspec.convert(data, Drop)
 
 
-def write_lines(path: Path, records: Iterable[msgspec.Struct]) -> FileInfo:
-    """Write records as a new JSON-lines file, durably; OutputError where the disk refuses."""
+def write_lines(path: Path, records: Iterable[msgspec.Struct], after: Path | None = None) -> FileInfo:
+    """Write records as a new JSON-lines file, durably, behind a copy of the file ``after``.
+
+    OutputError where the disk refuses.
+    """
     out, rows = HashingFile(path), 0
     try:
+        if after is not None:
+            with after.open("rb") as old:
+                while block := old.read(1 << 20):
+                    out.write(block)
         for record in records:
             out.write(to_json(record) + b"\n")
             rows += 1
@@ -303,6 +327,27 @@ def _names(folder: Path) -> list[str]:
         return sorted(path.name for path in folder.iterdir())
     except FileNotFoundError:
         return []
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """Number of lines and sha256 of a JSON-lines file."""
+    digest, lines = hashlib.sha256(), 0
+    with _damage(path), path.open("rb") as data:
+        for line in data:
+            digest.update(line)
+            lines += 1
+    return {"lines": lines, "sha256": digest.hexdigest()}
+
+
+@contextlib.contextmanager
+def _damage(path: Path, advice: str = "") -> Iterator[None]:
+    """What a damaged or missing file of a run raises becomes an InputError that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing{advice}") from error
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is damaged: {error}{advice}") from error
 
 
 def pretty_json(data: Mapping[str, Any]) -> bytes:

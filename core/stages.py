@@ -48,17 +48,19 @@ KINDS = ("source", "detector", "reader", "splitter", "classifier", "exporter")
 class Options(BaseModel):
     """Base of a stage's options: typed, frozen; an unknown key is an error that names the nearest."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """What one worker needs for this stage; the engine sizes batches and worker pools by it."""
+    """What one worker needs for this stage."""
 
     batch: int = 16
-    """Inputs for one call of the batch method, at most."""
+    """Inputs for one call of the batch method, at most; the engine keeps to it."""
     gpu: bool = False
+    """Whether it uses a GPU; told to people and schedulers, not enforced."""
     memory_mb: int = 256
+    """Memory beside the inputs; told to people and schedulers, not enforced."""
 
 
 class Stage:
@@ -68,6 +70,8 @@ class Stage:
     name: ClassVar[str]
     Options: ClassVar[type[Options]] = Options
     resources: ClassVar[Resources] = Resources()
+    circumstantial: ClassVar[frozenset[str]] = frozenset()
+    """Options that cannot change what a run writes (where an input lies, how many threads work)."""
 
     def __init__(self, options: Any = None) -> None:
         """Keep the options; do nothing heavy (``open`` is the place).

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .books import read_books
+from .books import Books, read_books
 from .dataset import PairView, Run
+from .engine import derived_files
 from .errors import InputError, PmcxError
 from .files import hash_file
+from .identity import differences, plain_settings
 from .records import FileInfo, Receipt, spans_text
 
 
@@ -37,27 +40,43 @@ def verify(path: Path, deep: bool = True, tick: Callable[[Receipt], None] = lamb
     """
     run = Run(path)
     report = Report()
-    books = read_books(run.folder)
+    manifest = run.folder.manifest()
+    try:
+        books = read_books(run.folder)
+        report.problems += [f"stray file {name}" for name in run.folder.strays(manifest["roots"])]
+        report.problems += run.folder.plan_problems()
+    except InputError as error:
+        report.problems.append(str(error))
+        return report
     report.complete = books.complete
     if not books.balanced:
         report.problems.append(
             f"the books do not balance: {books.planned} articles planned, but {books.done} done + "
             f"{books.lost_articles} lost + {books.dropped_articles} dropped + {books.pending} pending"
         )
-    roots = run.folder.manifest()["roots"]
-    report.problems += [f"stray file {name}" for name in run.folder.strays(roots)]
+    settings = manifest["identity"]["settings"]
+    report.problems += [f"run.toml: {line}" for line in differences(settings, plain_settings(run.config))]
     keys: set[str] = set()
     for receipt in run.folder.receipts():
         _check_unit(run, receipt, deep, keys, report)
         tick(receipt)
-    if books.complete:
-        missing = [name for name in ("stats.json",) if not (path / name).is_file()]
-        report.problems += [f"{name} is missing; run the command again to derive it" for name in missing]
+    if books.complete and report.ok:
+        report.problems += _check_derived(run, books)
     return report
+
+
+def _check_derived(run: Run, books: Books) -> Iterator[str]:
+    """Derived files that are not what the commits say."""
+    for name, data in derived_files(run.folder, run.config, run.registry, books).items():
+        file = run.path / name
+        if not file.is_file() or file.read_bytes() != data:
+            state = "does not follow from the commits" if file.is_file() else "is missing"
+            yield f"{name} {state}; `pmcx run --out {run.path}` derives it again"
 
 
 def _check_unit(run: Run, receipt: Receipt, deep: bool, keys: set[str], report: Report) -> None:
     whole = True
+    report.problems += _check_counts(run, receipt)
     for name, facts in receipt.files.items():
         problem = _check_file(run.path / name, facts)
         report.files += 1
@@ -88,6 +107,22 @@ def _check_unit(run: Run, receipt: Receipt, deep: bool, keys: set[str], report: 
                 continue
             if rows != facts.rows:
                 report.problems.append(f"{name}: {rows} rows, the record says {facts.rows}")
+
+
+def _check_counts(run: Run, receipt: Receipt) -> Iterator[str]:
+    """Where a record's counts and its files do not agree."""
+    counts = receipt.counts
+    rows: Counter[str] = Counter()
+    for name, facts in receipt.files.items():
+        rows[name.partition("/")[0]] += facts.rows
+    expected = {exporter.root: counts.get("pairs", 0) for exporter in run.exporters}
+    expected["articles"] = counts.get("articles", 0)
+    lost = [n for key, n in counts.items() if key.startswith(("failed.", "dropped."))]
+    expected["failures"] = sum(lost)
+    for root, count in expected.items():
+        if rows[root] != count:
+            told = f"counts {count} rows of {root}/, its files hold {rows[root]}"
+            yield f"commits/{receipt.unit:06d}.json: {told}"
 
 
 def _check_file(path: Path, facts: FileInfo) -> str:

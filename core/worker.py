@@ -162,6 +162,10 @@ def main() -> int:
     outbox: Any = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     inbox: Any = os.fdopen(os.dup(0), "rb")
+    # A program that a stage starts must not read our tasks.
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     code = run(inbox, outbox)
     outbox.flush()
     # Daemon threads of libraries must not keep a finished worker alive.

@@ -56,6 +56,7 @@ class DetrDetector(Detector):
 
     name = "detr"
     Options = DetrOptions
+    circumstantial = frozenset({"threads"})
     resources = Resources(batch=8, memory_mb=2048)
 
     _model: Model | None = None

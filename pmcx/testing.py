@@ -366,6 +366,7 @@ class SourceSuite(StageSuite):
     def _check(self, ref: ArticleRef, document: Document) -> None:
         article = document.article
         assert isinstance(article, Article) and article.id == ref.id
+        assert ref.id and "/" not in ref.id, f"article ids hold no '/': {ref.id!r}"
         ids = [figure.id for figure in document.figures]
         assert len(set(ids)) == len(ids), "figure ids are not unique"
         for figure in document.figures:

@@ -170,6 +170,7 @@ class FolderSource(Source):
 
     name = "folder"
     Options = FolderOptions
+    circumstantial = frozenset({"input"})
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
@@ -178,15 +179,18 @@ class FolderSource(Source):
         self._indexes: dict[tuple[Path, str], tuple[int, FileIndex]] = {}
         self._lock = threading.Lock()
 
+    def open(self) -> None:
+        """Check that the inputs are there: an unmounted disk stops the run instead of losing its articles."""
+        for root, given in zip(self._roots(), self.options.input, strict=True):
+            _check_input(root, given)
+
     # Planning
 
     def plan(self) -> Iterator[ArticleRef]:
         if not self.options.input:
             raise UsageError("the folder source has no input: name a folder, an archive or a JATS file")
-        roots = self._roots()
-        for root, given in zip(roots, self.options.input, strict=True):
-            _check_input(root, given)
-        return self._enumerate(roots)
+        self.open()
+        return self._enumerate(self._roots())
 
     def _roots(self) -> list[_Root]:
         paths = [Path(given).expanduser().absolute() for given in self.options.input]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,15 @@ def _config(flags: dict[str, Any]) -> Any:
     existing = flags["out"] / "run.toml"
     environ: dict[str, str] | None = None
     if flags["source"] is None and file is None and (flags["out"] / "manifest.json").is_file():
-        file, environ = existing, {}
+        keep = ("PMCX_WORKERS", "PMCX_MAX_FAILURES")
+        file, environ = existing, {name: os.environ[name] for name in keep if name in os.environ}
     chosen: dict[str, Any] = parse_assignments(flags["settings"], "--set")
     for kind in kinds_of():
         name = flags[kind]
         options = parse_assignments(flags[f"{kind}_option"], f"--{kind}-option")
         if kind == "source" and flags["inputs"]:
-            options["input"] = list(flags["inputs"])
+            # Absolute, so that the run can be resumed from any working folder.
+            options["input"] = [str(Path(p).absolute()) if Path(p).exists() else p for p in flags["inputs"]]
         if name or options:
             chosen[kind] = {**({"name": name} if name else {}), "options": options}
     if flags["exports"]:

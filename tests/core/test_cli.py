@@ -59,7 +59,7 @@ def test_demo_run_is_whole_and_sound(demo: Path) -> None:
 def test_demo_pairs_have_their_own_words(demo: Path) -> None:
     status = json.loads(pmcx("status", str(demo), "--json"))
     by_order = status["alignment"].get("order", 0)
-    assert by_order > 0.5 * status["pairs"], status["alignment"]
+    assert by_order > 0.4 * status["pairs"], status["alignment"]
     first = json.loads(pmcx("inspect", str(demo), "--json"))
     assert first["caption"] and first["license"]["spdx"] == "CC0-1.0"
     again = json.loads(pmcx("inspect", str(demo), first["key"], "--json"))

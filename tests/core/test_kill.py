@@ -17,7 +17,7 @@ from digests import digests
 import pmcx
 
 SUPPORT = Path(__file__).parents[1] / "support"
-KILLS = int(os.environ.get("PMCX_TEST_KILLS") or 100)
+KILLS = int(os.environ.get("TEST_KILLS") or 100)
 ARTICLES = 48
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs POSIX process groups")
