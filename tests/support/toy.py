@@ -8,9 +8,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 import pmcx
 from pmcx.core.images import FigureImage
@@ -48,6 +53,8 @@ class ToyDocument(pmcx.Document):
         super().__init__(article, figures)
 
     def read(self, figure: pmcx.Figure) -> bytes:
+        if self.options.state and figure.id == "TOY4/F1" and Path(self.options.state).read_text() == "busy":
+            raise pmcx.TransientError("the server is busy")
         if self.options.sick == figure.id and Path(self.options.flag).exists():
             raise pmcx.TransientError("the server is busy")
         if self.options.broken == figure.id:
@@ -84,6 +91,10 @@ class ToySource(pmcx.Source):
         flag: str = ""
         broken: str = ""
         """Figure whose image is broken."""
+        odd: str = ""
+        """``ARTICLE:HOW``: a source that answers nonsense (see ``ToySource._odd``)."""
+        state: str = ""
+        """A file whose text changes how article TOY4 is answered: down, retracted, gone, busy."""
         left_out: str = ""
         """Article that the source leaves out on purpose."""
         deadly: str = ""
@@ -102,8 +113,13 @@ class ToySource(pmcx.Source):
     def fetch(self, refs: Sequence[pmcx.ArticleRef]) -> list[pmcx.Document | pmcx.Failure | pmcx.Drop]:
         return [self._one(ref) for ref in refs]
 
-    def _one(self, ref: pmcx.ArticleRef) -> pmcx.Document | pmcx.Drop:
+    def _one(self, ref: pmcx.ArticleRef) -> pmcx.Document | pmcx.Failure | pmcx.Drop:
         time.sleep(self.options.delay)
+        state = self.options.state and Path(self.options.state).read_text()
+        if state == "down" and ref.id == "TOY4":
+            return pmcx.Failure(id=ref.id, stage="fetch", kind="transient", error="the server is down")
+        if self.options.odd.startswith(f"{ref.id}:"):
+            return self._odd(ref, self.options.odd.partition(":")[2])
         if ref.id == self.options.left_out:
             return pmcx.Drop(id=ref.id, stage="fetch", reason="not-open-access")
         if ref.id == self.options.lost:
@@ -112,7 +128,31 @@ class ToySource(pmcx.Source):
             os.abort()
         if ref.id == self.options.stuck:
             time.sleep(600)
-        return ToyDocument(ref, self.options)
+        document = ToyDocument(ref, self.options)
+        if state == "retracted" and ref.id == "TOY4":
+            document.article = msgspec.structs.replace(document.article, retracted=True)
+        if state == "gone" and ref.id == "TOY4":
+            document.figures = document.figures[1:]
+        return document
+
+    def _odd(self, ref: pmcx.ArticleRef, how: str) -> Any:
+        document = ToyDocument(ref, self.options)
+        if how == "none":
+            return None
+        if how == "other":
+            return ToyDocument(pmcx.ArticleRef(id="TOY99", locator=""), self.options)
+        if how == "twice":
+            document.figures = document.figures[:1] * 2
+        if how == "surrogate":
+            caption = "Broken \udcff. (A) Text. (B) More."
+            document.figures = tuple(msgspec.structs.replace(f, caption=caption) for f in document.figures)
+        if how == "error":
+            raise pmcx.InputError("m\udcfcller.zip is broken")
+        if how == "close":
+            document.close = lambda: 1 / 0  # type: ignore[method-assign, return-value, assignment]
+        if how == "child":
+            subprocess.run([sys.executable, "-c", "import sys; sys.stdin.read()"], check=True)
+        return document
 
 
 class HalvesDetector(pmcx.Detector):
@@ -122,11 +162,15 @@ class HalvesDetector(pmcx.Detector):
 
     class Options(pmcx.Options):
         bug: str = ""
+        nan: str = ""
 
     def detect(self, images: Sequence[FigureImage]) -> list[list[pmcx.Detection]]:
         return [self._one(image) for image in images]
 
     def _one(self, image: FigureImage) -> list[pmcx.Detection]:
+        if image.figure.id == self.options.nan:
+            nan: Any = float("nan")
+            return [pmcx.Detection(box=(nan, 0, 5, 5))]
         if image.figure.id == self.options.bug:
             raise ZeroDivisionError("a bug in the detector")
         if not image.figure.id.endswith("/F1"):
