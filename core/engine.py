@@ -73,6 +73,8 @@ class RunResult:
     interrupted: bool = False
     over_limit: bool = False
     tolerated: int | None = None
+    planning: float = 0.0
+    """Seconds that the source took to enumerate its articles."""
 
     @property
     def exit_code(self) -> int:
@@ -107,6 +109,7 @@ class Engine:
             raise UsageError("a registry made by hand exists in this process only; use the inline executor")
         self._stop = ""
         self._interrupts = 0
+        self._planning = 0.0
 
     @classmethod
     def resume(
@@ -160,22 +163,23 @@ class Engine:
         import tempfile
 
         with tempfile.TemporaryDirectory(prefix="pmcx-") as scratch:
-            plan = Plan(Path(scratch) / "refs.jsonl")
-            with self._source() as source:
-                plan.fill(source)
+            plan = self._fill(Plan(Path(scratch) / "refs.jsonl"))
             yield from plan.units(unit_size(plan.articles, self.config.unit_articles))
 
     # -- planning -------------------------------------------------------------------------------
 
-    def _source(self) -> Any:
-        stage = build_stage(self.registry, "source", self.config.source.name, self.config.source.options)
-        assert isinstance(stage, Source)
-        return stage
+    def _fill(self, plan: Plan) -> Plan:
+        """Let the source enumerate its articles into a plan."""
+        source = build_stage(self.registry, "source", self.config.source.name, self.config.source.options)
+        assert isinstance(source, Source)
+        began = time.perf_counter()
+        with source:
+            plan.fill(source)
+        self._planning = time.perf_counter() - began
+        return plan
 
     def _plan(self) -> None:
-        plan = Plan(self.folder.path / "tmp" / "refs.jsonl")
-        with self._source() as source:
-            plan.fill(source)
+        plan = self._fill(Plan(self.folder.path / "tmp" / "refs.jsonl"))
         if not plan.articles:
             raise UsageError(f"the source {self.config.source.name!r} found no articles")
         size = unit_size(plan.articles, self.config.unit_articles)
@@ -204,9 +208,7 @@ class Engine:
     def _extend(self) -> None:
         first = sum(1 for _ in self.folder.units())
         known = (ref.id for unit in self.folder.units() for ref in unit.articles)
-        plan = Plan(self.folder.path / "tmp" / "refs.jsonl", known)
-        with self._source() as source:
-            plan.fill(source)
+        plan = self._fill(Plan(self.folder.path / "tmp" / "refs.jsonl", known))
         if plan.articles:
             size = self.folder.manifest()["unit_articles"]
             self.folder.extend(plan.units(size, first), plan.drops)
@@ -251,6 +253,7 @@ class Engine:
             interrupted=self._interrupts > 0 and not books.complete,
             over_limit=self.config.max_failures is not None and books.lost > self.config.max_failures,
             tolerated=self.config.max_failures,
+            planning=self._planning,
         )
 
     def derive(self, books: Books | None = None) -> None:
