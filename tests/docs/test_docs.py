@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pmcx
-from pmcx.core import config, hookspecs, records, rundir, schema
+from pmcx.core import config, hookspecs, records, rundir, schema, stages
 from pmcx.core.cli import COMMANDS, cli
 from pmcx.core.registry import Registry
 
@@ -172,6 +172,12 @@ def test_every_builtin_stage_and_option_is_documented() -> None:
                 assert f"| `{option}` |" in section, f"{info.name}.{option}"
 
 
+def test_every_attribute_of_a_stage_is_documented() -> None:
+    section = text_of("reference/stages.md").split("\n## Kinds\n")[0]
+    for name in ("name", *stages.Stage.__annotations__):
+        assert f"| `{name}` |" in section, name
+
+
 def test_every_public_name_is_documented() -> None:
     page = text_of("reference/python.md")
     for name in pmcx.__all__:
@@ -182,7 +188,7 @@ def test_every_file_of_a_run_folder_is_documented() -> None:
     page = text_of("reference/run-folder.md")
     for name in {*rundir.OWN_FILES, "sizes.json", "README.md", "webdataset", "parquet"}:
         assert re.search(rf"(?<![\w.]){re.escape(name)}", page), name
-    for key in ("identity", "circumstance", "plan", "roots", "unit_articles"):
+    for key in ("identity", "circumstance", "plan", "drops", "roots", "unit_articles"):
         assert f"`{key}`" in page, key
 
 
