@@ -84,6 +84,12 @@ class Decoded:
     pages: int = 1
 
 
+def _told(error: Exception) -> str:
+    """What a codec says, with the name of its error where that tells something."""
+    name = "" if isinstance(error, _TruncatedError) else f"{type(error).__name__}: "
+    return f"{name}{str(error)[:200]}"
+
+
 class _TruncatedError(OSError):
     pass
 
@@ -144,9 +150,7 @@ def decode(data: bytes, limits: ImageLimits = ImageLimits()) -> Decoded:
             raise InputError(f"{kind} image of zero size or without pixel data") from error
         short = isinstance(error, (EOFError, struct.error, _TruncatedError)) or "truncated" in str(error)
         state = "truncated" if short else "broken"
-        raise InputError(
-            f"{state} {kind} image ({len(data)} bytes): {type(error).__name__}: {str(error)[:200]}"
-        ) from error
+        raise InputError(f"{state} {kind} image ({len(data)} bytes): {_told(error)}") from error
 
 
 def _refusal(kind: str, data: bytes) -> str:

@@ -96,37 +96,36 @@ class Processes:
     def run(self, units: Iterator[Unit]) -> Iterator[Receipt]:
         """Carry out the units; receipts come as they are finished."""
         try:
-            exhausted = False
+            receipt: Receipt | None = None
             while True:
-                while not exhausted or self._retry:
-                    idle = self._idle()
-                    if idle is None:
-                        break
-                    job = self._retry.pop() if self._retry else None
-                    if job is None:
-                        unit = next(units, None)
-                        if unit is None:
-                            exhausted = True
-                            continue
-                        job = _Job(unit)
-                    self._give(idle, job)
-                if not any(worker.job for worker in self._pool) and exhausted and not self._retry:
-                    return
-                receipt = self._next()
+                # First give the worker its next unit, then let the caller commit what it has finished.
+                more = self._feed(units)
                 if receipt is not None:
                     yield receipt
+                elif not more and not any(worker.job for worker in self._pool):
+                    return
+                receipt = self._next() if any(worker.job for worker in self._pool) else None
         finally:
             self._shutdown()
 
+    def _feed(self, units: Iterator[Unit]) -> bool:
+        """Give every idle worker something to do; False where there is nothing left to give."""
+        while len(self._pool) < self.workers or any(worker.job is None for worker in self._pool):
+            if self._retry:
+                job = self._retry.pop()
+            else:
+                unit = next(units, None)
+                if unit is None:
+                    return False
+                job = _Job(unit)
+            self._give(self._idle(), job)
+        return True
+
     # -- pool -----------------------------------------------------------------------------------
 
-    def _idle(self) -> _Worker | None:
-        for worker in self._pool:
-            if worker.job is None:
-                return worker
-        if len(self._pool) < self.workers:
-            return self._start()
-        return None
+    def _idle(self) -> _Worker:
+        """A worker without a job, a new one where all have one."""
+        return next((worker for worker in self._pool if worker.job is None), None) or self._start()
 
     def _start(self) -> _Worker:
         process = subprocess.Popen(

@@ -78,7 +78,7 @@ class StageInfo:
 
     @property
     def summary(self) -> str:
-        return (self.cls.__doc__ or "").strip().split("\n")[0]
+        return plain_text(self.cls.__doc__).split("\n")[0]
 
 
 class Registry:
@@ -220,6 +220,12 @@ class Registry:
                 impl.function(**{name: arguments[name] for name in impl.argnames})
             except Exception:
                 log.warning("plugin %s failed in %s", impl.plugin_name, event, exc_info=True)
+
+
+def plain_text(doc: str | None) -> str:
+    """A docstring without its Sphinx roles and code marks, for a terminal."""
+    text = re.sub(r":[a-z]+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", (doc or "").strip())
+    return text.replace("``", "")
 
 
 def _checked(kind: str, base: type[Stage], cls: Any, info: PluginInfo) -> StageInfo:

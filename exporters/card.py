@@ -73,7 +73,7 @@ python -m open_clip_train.main --dataset-type webdataset --train-num-samples {ro
 ```
 
 The caption fields are top-level strings of the JSON, so `--json-text-key "caption;subcaption"` works where
-the installed version has it.
+the installed version has it. open_clip 3.3 needs `webdataset<=0.2.86`.
 
 {_load_datasets(split, f'row["{suffix}"].size, row["json"]["license"], row["txt"]')}"""
     return _card(summary, shards, features, load, "webdataset")

@@ -66,6 +66,7 @@ def _list(registry: Any, kind: str | None, as_json: bool) -> int:
 
 
 def _show(registry: Any, name: str, kind: str | None, as_json: bool) -> int:
+    from ..registry import plain_text
     from .output import print_json, print_table
 
     found = [stage for stage in registry.stages(kind) if stage.name == name]
@@ -80,7 +81,7 @@ def _show(registry: Any, name: str, kind: str | None, as_json: bool) -> int:
         rows: list[tuple[str, str]] = [
             ("plugin", f"{stage.plugin.key} {stage.plugin.version}"),
             ("class", f"{stage.cls.__module__}.{stage.cls.__qualname__}"),
-            ("about", " ".join((stage.cls.__doc__ or "").split())),
+            ("about", " ".join(plain_text(stage.cls.__doc__).split())),
         ]
         for option, field in stage.cls.Options.model_fields.items():
             rows.append((f"option {option}", f"{_type_name(field.annotation)}, default {field.default!r}"))

@@ -136,7 +136,8 @@ def _print_detection(answer: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{answer['file']}: {answer['error']}", err=True)
     else:
         panels = answer["panels"]
-        click.echo(f"{answer['file']}  {answer['width']}x{answer['height']}  {len(panels)} panels")
+        count = "1 panel" if len(panels) == 1 else f"{len(panels)} panels"
+        click.echo(f"{answer['file']}  {answer['width']}x{answer['height']}  {count}")
         for panel in panels:
             box = " ".join(str(v) for v in panel["box"])
             click.echo(f"  {panel['label'] or '-':3s} {box}  {panel['score']:.2f}")
