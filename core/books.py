@@ -76,7 +76,10 @@ def read_books(folder: RunFolder) -> Books:
 def _count_losses(folder: RunFolder, books: Books, retried: dict[str, list[ArticleRef]]) -> None:
     for loss in folder.losses():
         if isinstance(loss, Drop):
-            books.dropped_articles += "/" not in loss.id and loss.stage != "plan"
+            if loss.stage == "plan":  # left out before there was a unit whose counts could hold it
+                books.counts[f"dropped.{loss.reason}"] += 1
+            else:
+                books.dropped_articles += "/" not in loss.id
         elif not _superseded(loss, retried):
             books.failures.append(loss)
     for kind in [key for key in books.counts if key.startswith("failed.")]:

@@ -186,7 +186,7 @@ def load_config(
         stage = data.get(kind)
         if isinstance(stage, Mapping) and str(stage.get("name")).lower() in _NONE:
             data[kind] = None
-    if "source" not in data:
+    if "source" not in data or not data["source"].get("name"):
         raise UsageError("no source is named; say --source folder --input PATH, or --source demo")
     return validate(RunConfig, data, str(file) if file else "the configuration")
 

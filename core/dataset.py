@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .config import load_config
 from .errors import UsageError
@@ -51,7 +51,7 @@ class PairView:
 
 
 class Run:
-    """A run folder opened for reading: iterate it for its pairs, in plan order, lazily."""
+    """A run folder opened for reading: iterate it for its pairs, unit by unit, lazily."""
 
     def __init__(self, path: Path | str, registry: Registry | None = None) -> None:
         self.folder = RunFolder(Path(path))
@@ -69,7 +69,9 @@ class Run:
         return self.pairs()
 
     def pairs(self, split: Split | None = None) -> Iterator[PairView]:
-        """The committed pairs, of one split or of all."""
+        """The committed pairs, of one split or of all, unit by unit and split by split."""
+        if split is not None and split not in get_args(Split):
+            raise UsageError(f"there is no split {split!r}; the splits are {', '.join(get_args(Split))}")
         for receipt in self.folder.receipts():
             yield from self._unit(receipt, split)
 

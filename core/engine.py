@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
@@ -73,6 +74,8 @@ class RunResult:
     interrupted: bool = False
     over_limit: bool = False
     tolerated: int | None = None
+    retried: int | None = None
+    """Articles that a retry has taken up; None where there was no retry."""
     planning: float = 0.0
     """Seconds that the source took to enumerate its articles."""
 
@@ -154,7 +157,7 @@ class Engine:
             first = sum(1 for _ in self.folder.units())
             size = self.folder.manifest()["unit_articles"]
             self.folder.extend(retry_units(refs, size, first))
-            return self._carry_out(None)
+            return dataclasses.replace(self._carry_out(None), retried=len(refs))
         finally:
             self.folder.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -114,6 +115,9 @@ def main(args: list[str] | None = None) -> Any:
     """Entry point: maps pmcx's errors to one line on standard error and an exit code."""
     from ..errors import PmcxError, UsageError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that cannot show all characters
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(args=args, prog_name="pmcx", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -127,6 +131,10 @@ def main(args: list[str] | None = None) -> Any:
         # The reader of our output went away (`pmcx status | head`); nothing to report.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
+    except OSError as error:
+        told = f"{error.filename}: " if error.filename else ""
+        click.echo(f"pmcx: {told}{error.strerror or error}", err=True)
+        sys.exit(1)
     except PmcxError as error:
         click.echo(f"pmcx: {error}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from ..dataset import PairView
 
 RUN = click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
@@ -105,7 +109,7 @@ def inspect_command(run: Path, key: str | None, save: Path | None, as_json: bool
     if view is None:
         raise UsageError(f"{run} has no pairs")
     if save is not None:
-        save.write_bytes(view.data)
+        _save(view, save)
     if as_json:
         print_json(to_dict(view.record))
         return 0
@@ -126,3 +130,17 @@ def inspect_command(run: Path, key: str | None, save: Path | None, as_json: bool
     ]
     print_table(pair.id, ("", ""), rows)
     return 0
+
+
+def _save(view: PairView, path: Path) -> None:
+    """The panel's image as exported, or converted where the file name asks for another format."""
+    from ..errors import UsageError
+
+    exported = ".png" if view.data.startswith(b"\x89PNG") else ".jpg"
+    if path.suffix.lower().replace(".jpeg", ".jpg") == exported:
+        path.write_bytes(view.data)
+        return
+    try:
+        view.image().convert("RGB").save(path)
+    except ValueError as error:
+        raise UsageError(f"--save: {error}; name the file .jpg or .png") from error

@@ -100,7 +100,10 @@ def retry_command(run: Path, kinds: tuple[Any, ...], workers: int | None, as_jso
     observer = display(quiet=quiet)
     with observer:
         engine = Engine.resume(run, observer, {"workers": workers})
-        result = engine.retry(frozenset(kinds or ("transient",)))
+        wanted = frozenset(kinds or ("transient",))
+        result = engine.retry(wanted)
+    if result.retried == 0:
+        click.echo(f"nothing new to retry: no item is lost as {' or '.join(sorted(wanted))}", err=True)
     return _summary(result, as_json)
 
 
