@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from .layout import area, center, contains, reading_order
-from .records import Alignment, Letter, Panel, Record, Span, Subcaption
+from .records import Alignment, AlignmentMethod, Letter, Panel, Record, Span, Subcaption
 
 ORDER_SCORE = 0.9
 """Score of reading order with a sure caption, where rows and columns first give the same order: with true
@@ -44,8 +44,8 @@ def align(
       ``0.8 * c`` where the panels could as well be read column by column.
     - ``whole-figure``: the caption names no panels, score ``1 / len(panels)``; or the figure is one
       panel of which the caption names several, score .5.
-    - ``unmatched``: anything else; the whole caption with score 0, never a guess. A letter that was read
-      stays the panel's label.
+    - ``unmatched``: anything else, also a part that is no more than its label; the whole caption with
+      score 0, never a guess. A letter that was read stays the panel's label.
 
     Nested labels (``A1``, ``Aii``, ``A'``) fold to their parent where only that finds a part or makes the
     counts match; the parent's part then holds the words of all its children.
@@ -59,23 +59,14 @@ def align(
     read = _read(panels, letters, index)
     answers: dict[int, Aligned] = {}
     for i, letter in read.items():
-        part = index.part(letter.text)
-        if part is None:
-            alignment = Alignment(method="unmatched")
-        else:
-            alignment = Alignment(method="letter", score=_score(letter.score, part))
-        answers[i] = Aligned(panel=_labelled(panels[i], letter), part=part, alignment=alignment)
+        panel = _labelled(panels[i], letter)
+        answers[i] = _matched(panel, index.part(letter.text), "letter", letter.score)
     evidence = GRID_SCORE if _ambiguous(panels) else ORDER_SCORE
     open_panels = [i for i in range(len(panels)) if i not in answers]
     for i, label in _by_order(open_panels, index, [letter.text for letter in read.values()]):
         part = index.part(label)
-        assert part is not None
-        score = _score(evidence, part)
-        answers[i] = Aligned(
-            panel=_relabelled(panels[i], label, score),
-            part=part,
-            alignment=Alignment(method="order", score=score),
-        )
+        score = _score(evidence, part) if part else 0.0
+        answers[i] = _matched(_relabelled(panels[i], label, score), part, "order", evidence)
     alone = Alignment(method="whole-figure", score=0.5)
     rest = alone if len(panels) == 1 else Alignment(method="unmatched")
     return [answers.get(i) or Aligned(panel=panel, alignment=rest) for i, panel in enumerate(panels)]
@@ -163,6 +154,19 @@ def _by_order(panels: list[int], index: _Index, used: Sequence[str]) -> list[tup
         if len(left) == len(panels):
             return list(zip(panels, left, strict=True))
     return []
+
+
+def _matched(panel: Panel, part: Subcaption | None, method: AlignmentMethod, evidence: float) -> Aligned:
+    """A panel with its part; the whole caption where the caption says nothing of its own about it."""
+    if part is None or _wordless(part):
+        return Aligned(panel=panel, alignment=Alignment(method="unmatched"))
+    return Aligned(panel=panel, part=part, alignment=Alignment(method=method, score=_score(evidence, part)))
+
+
+def _wordless(part: Subcaption) -> bool:
+    """Whether a part's own words are no more than its labels, as in "(a)(b) Both ..." for a."""
+    own = sum(end - start for start, end in part.own or part.spans)
+    return own <= sum(len(label) + 3 for label in part.labels)
 
 
 def _ambiguous(panels: Sequence[Panel]) -> bool:

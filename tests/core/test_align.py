@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmcx.core.align import ORDER_SCORE, Aligned, align, label_order, merge_parts, parent
+from pmcx.core.align import GRID_SCORE, ORDER_SCORE, Aligned, align, label_order, merge_parts, parent
 from pmcx.core.records import Letter, Panel, Subcaption, from_json, spans_text, to_json
 
 TEXT = "Head of all. (A) First words. (B) Second words. (C) Third words. (D) Fourth words. Tail of all."
@@ -200,3 +200,27 @@ def test_merged_parts_keep_the_contract_where_spans_overlap() -> None:
     assert merged.spans == ((0, 12), (13, 20))
     assert merged.text == spans_text(TEXT, merged.spans)
     assert sorted(merged.preface + merged.own + merged.tail) == list(merged.spans)
+
+
+def test_a_part_that_is_only_its_label_is_no_match() -> None:
+    text = "Prices. (a)(b) Both markets over time."
+    bare = Subcaption(
+        labels=("a",), spans=((0, 7), (8, 11)), text="Prices. (a)", preface=((0, 7),), own=((8, 11),)
+    )
+    full = Subcaption(
+        labels=("b",), spans=((0, 7), (11, len(text))), text=f"Prices. {text[11:]}", preface=((0, 7),),
+        own=((11, len(text)),),
+    )  # fmt: skip
+    answers = align(panels(2), [bare, full])
+    assert summary(answers) == [("a", "", "unmatched"), ("b", "b", "order")]
+    assert answers[0].alignment.score == 0.0
+
+
+def test_order_of_a_grid_is_less_sure_than_of_a_row() -> None:
+    boxes = [(0, 0, 90, 90), (100, 0, 190, 90), (0, 100, 90, 190), (100, 100, 190, 190)]
+    grid = [Panel(id=f"F1/{i}", figure="F1", box=box) for i, box in enumerate(boxes)]
+    row = align(panels(2), [part("A"), part("B")])
+    both = align(grid[:1] + grid[3:], [part("A"), part("B")])
+    square = align(grid[:2] + [grid[2]], [part("A"), part("B"), part("C")])
+    assert {a.alignment.score for a in row} == {a.alignment.score for a in both} == {ORDER_SCORE}
+    assert {a.alignment.score for a in square} == {GRID_SCORE}
