@@ -104,7 +104,8 @@ def test_the_code_runs_as_printed(
     assert len(blocks) == {"webdataset": 2, "parquet": 3}[folder.name]
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
-        assert "CC BY" in capsys.readouterr().out
+        # A shuffled reader may show any row first; every row prints its licence code.
+        assert re.search(r"CC BY|unknown", capsys.readouterr().out)
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
