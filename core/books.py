@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .records import ArticleRef, Drop, Failure, FailureKind, Unit, wanted
+from .records import ArticleRef, Drop, Failure, FailureKind, Unit, article_of, wanted
 from .rundir import RunFolder
 
 
@@ -89,9 +89,9 @@ def _count_losses(folder: RunFolder, books: Books, retried: dict[str, list[Artic
 
 
 def _superseded(failure: Failure, retried: dict[str, list[ArticleRef]]) -> bool:
-    article = failure.id.split("/", 1)[0]
     return any(
-        ref.attempt > failure.attempt and wanted(failure.id, ref.only) for ref in retried.get(article, ())
+        ref.attempt > failure.attempt and wanted(failure.id, ref.only)
+        for ref in retried.get(article_of(failure.id), ())
     )
 
 
@@ -102,7 +102,7 @@ def retry_refs(folder: RunFolder, kinds: frozenset[FailureKind]) -> list[Article
     for failure in books.failures:
         # A retry that was planned and then killed is still to come: planning it twice would double pairs.
         if failure.kind in kinds and not _superseded(failure, books.retrying):
-            lost.setdefault(failure.id.split("/", 1)[0], []).append(failure)
+            lost.setdefault(article_of(failure.id), []).append(failure)
     refs = []
     for ref in _planned(folder):
         failures = lost.pop(ref.id, None)

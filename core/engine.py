@@ -246,7 +246,8 @@ class Engine:
     def _finish(self, info: RunInfo) -> RunResult:
         books = read_books(self.folder)
         if books.complete:
-            self.derive(books)
+            for name, data in derived_files(self.folder, self.config, self.registry, books).items():
+                self.folder.write(name, data)
             self.registry.notify("pmcx_run_finished", run=info)
         self.folder.append_event("finished" if books.complete else "stopped", why=self._stop, time=_now())
         self.observer.finished(books)
@@ -258,12 +259,6 @@ class Engine:
             tolerated=self.config.max_failures,
             planning=self._planning,
         )
-
-    def derive(self, books: Books | None = None) -> None:
-        """Write what follows from the commits alone: statistics, indexes, dataset cards."""
-        books = books or read_books(self.folder)
-        for name, data in derived_files(self.folder, self.config, self.registry, books).items():
-            self.folder.write(name, data)
 
     def _execute(self, units: Iterator[Unit]) -> Iterator[Receipt]:
         feed = self._until_stopped(units)

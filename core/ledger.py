@@ -12,11 +12,10 @@ from typing import TypeVar
 import msgspec
 
 from .errors import InputError, OutputError, PluginError, TransientError, UsageError
-from .records import ArticleRef, Drop, Failure, FailureKind, Pair, Unit, wanted
+from .records import ArticleRef, Drop, Failure, FailureKind, Pair, Unit, article_of, wanted
 
 T = TypeVar("T")
 A = TypeVar("A")
-Loss = TypeVar("Loss", Failure, Drop)
 
 
 class Ledger:
@@ -32,7 +31,7 @@ class Ledger:
 
     def only(self, item: str) -> tuple[str, ...]:
         """What a retry asks for of the article that ``item`` belongs to; empty means everything."""
-        ref = self.refs.get(_article(item))
+        ref = self.refs.get(article_of(item))
         return ref.only if ref is not None else ()
 
     def seen(self, what: str, item: str) -> None:
@@ -62,7 +61,7 @@ class Ledger:
     def _record(self, loss: Failure | Drop) -> None:
         self._answered.add(loss.id)
         if isinstance(loss, Failure):
-            ref = self.refs.get(_article(loss.id))
+            ref = self.refs.get(article_of(loss.id))
             attempt = ref.attempt if ref is not None else loss.attempt
             loss = msgspec.structs.replace(loss, attempt=attempt, error=_utf8(loss.error))
             self.counts[f"failed.{loss.kind}"] += 1
@@ -128,10 +127,6 @@ def failure_of(item: str, stage: str, error: BaseException) -> Failure:
             place = f" ({Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno})"
         text = f"{type(error).__name__}: {text}{place}"
     return Failure(id=item, stage=stage, kind=kind, error=text[:2000])
-
-
-def _article(item: str) -> str:
-    return item.split("/", 1)[0]
 
 
 def _utf8(text: str) -> str:

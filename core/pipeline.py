@@ -198,7 +198,6 @@ class _UnitRun:
         index = f"{self.unit.index:06d}"
         if self.articles:
             name = f"articles/articles-{index}.parquet"
-            (self.folder / "articles").mkdir(parents=True, exist_ok=True)
             files[name] = write_articles(self.folder / name, self.articles)
         if self.ledger.losses:
             name = f"failures/{index}.jsonl"

@@ -379,6 +379,11 @@ def webdataset_key(pair_id: str) -> str:
     return f"{key}-{hashlib.sha256(pair_id.encode()).hexdigest()[:8]}"
 
 
+def article_of(item: str) -> str:
+    """The id of the article that an article, figure or panel id belongs to."""
+    return item.split("/", 1)[0]
+
+
 def wanted(item: str, only: Sequence[str]) -> bool:
     """Whether an id is asked for by ``only``: named there, above or below a named one; empty asks all."""
     return not only or any(

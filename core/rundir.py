@@ -225,10 +225,6 @@ class RunFolder:
         self.write(f"commits/{receipt.unit:06d}.json", to_json(receipt) + b"\n")
         shutil.rmtree(source, ignore_errors=True)
 
-    def discard(self, unit: int, attempt: int) -> None:
-        """Delete what a failed attempt has written."""
-        shutil.rmtree(self.tmp(unit, attempt), ignore_errors=True)
-
     def sweep(self, roots: Iterable[str]) -> list[str]:
         """Delete temporary files and unit files that no commit names; answers their paths."""
         with output_errors(self.path, "clean the run folder"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Report:
         return not self.problems
 
 
-def verify(path: Path, deep: bool = True, tick: Callable[[Receipt], None] = lambda receipt: None) -> Report:
+def verify(path: Path, deep: bool = True) -> Report:
     """Check every committed file's bytes, the books, stray files and (``deep``) every row.
 
     Deep checks: keys unique over the run, the image's sha256 and size, box inside the source image,
@@ -59,7 +59,6 @@ def verify(path: Path, deep: bool = True, tick: Callable[[Receipt], None] = lamb
     keys: set[str] = set()
     for receipt in run.folder.receipts():
         _check_unit(run, receipt, deep, keys, report)
-        tick(receipt)
     if books.complete and report.ok:
         report.problems += _check_derived(run, books)
     return report

@@ -12,7 +12,9 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 def kinds_of() -> tuple[str, ...]:
     """The kinds of stage of which a run has at most one."""
-    return ("source", "detector", "reader", "splitter", "classifier")
+    from ..stages import KINDS
+
+    return tuple(kind for kind in KINDS if kind != "exporter")
 
 
 def stage_names(kind: str) -> Complete:

@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..stages import KINDS
 from .reading import JSON
-
-KINDS = ("source", "detector", "reader", "splitter", "classifier", "exporter")
 
 
 @click.command("plugins")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..config import load_config, parse_assignments
+from ..config import RunConfig, load_config, parse_assignments
 from ..errors import UsageError
 from .complete import kinds_of, stage_names
 
@@ -133,14 +133,20 @@ def _config(flags: dict[str, Any]) -> Any:
     for key in ("blocked", "plugins"):
         if flags[key]:
             chosen[key] = list(flags[key])
-    for kind in kinds_of():
-        if kind in chosen and "name" not in chosen[kind] and kind != "source":
-            default = {"detector": "gutters", "splitter": "rules"}.get(kind)
-            if default is None and file is None:
-                raise UsageError(f"--{kind}-option is given, but no --{kind}")
-            if file is None and default is not None:
-                chosen[kind]["name"] = default
+    if file is None:
+        _name_default_stages(chosen)
     return load_config(file, chosen, environ)
+
+
+def _name_default_stages(chosen: dict[str, Any]) -> None:
+    """Options given without a stage are meant for the default one, where there is one."""
+    for kind in kinds_of():
+        if kind == "source" or "name" in chosen.get(kind, {"name": ""}):
+            continue
+        default = RunConfig.model_fields[kind].default
+        if default is None:
+            raise UsageError(f"--{kind}-option is given, but no --{kind}")
+        chosen[kind]["name"] = default.name
 
 
 def _dry_run(config: Any, out: Path, as_json: bool) -> int:
