@@ -17,7 +17,7 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("sources", "detectors", "readers", "splitters", "classifiers", "exporters")
 FOLDERS = ("core", *STAGES, "training")
-CONTRACT = {"records", "hookspecs", "errors", "stages", "images", "schema", "files", "decode"}
+CONTRACT = {"records", "hookspecs", "errors", "stages", "images", "schema", "files", "decode", "net"}
 HEAVY = ("torch", "transformers", "onnxruntime", "pyarrow", "ray", "numpy", "PIL", "lxml", "pandas")
 
 

@@ -1,0 +1,146 @@
+"""Reading S3 buckets over the shared client: anonymous, or signed with requester pays.
+
+Protocol: Amazon S3 REST API, ListObjectsV2 and GetObject. Signing uses botocore (an extra), with
+credentials from the usual AWS chain only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ..errors import InputError, PluginError, UsageError
+from .client import Client, Kind, Response, Sign
+
+AWS = "https://{bucket}.s3.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing, or (with ``prefix``) a common prefix, whose other fields are empty."""
+
+    key: str
+    size: int = 0
+    etag: str = ""
+    modified: str = ""
+    prefix: bool = False
+
+
+class Bucket:
+    """One bucket. ``endpoint`` replaces AWS (path style: ``endpoint/bucket/key``)."""
+
+    def __init__(self, client: Client, name: str, endpoint: str = "", sign: Sign | None = None) -> None:
+        self.client, self.name, self.sign = client, name, sign
+        self.base = f"{endpoint.rstrip('/')}/{name}" if endpoint else AWS.format(bucket=name)
+
+    def url(self, key: str) -> str:
+        """The address of an object; InputError for a key that a client would rewrite on the way."""
+        return f"{self.base}/{quote(safe_key(key), safe='/')}"
+
+    def get(
+        self,
+        key: str,
+        *,
+        md5: str = "",
+        size: int | None = None,
+        kind: Kind = "any",
+        cache_key: str = "",
+        byte_range: tuple[int, int] | None = None,
+        if_match: str = "",
+    ) -> Response:
+        """One object, as :meth:`Client.get`."""
+        return self.client.get(
+            self.url(key),
+            md5=md5,
+            size=size,
+            kind=kind,
+            cache_key=cache_key,
+            byte_range=byte_range,
+            if_match=if_match,
+            sign=self.sign,
+        )
+
+    def list(self, prefix: str, delimiter: str = "", start_after: str = "") -> Iterator[Entry]:
+        """Objects (and common prefixes) below a prefix, in the server's order, page by page."""
+        token = ""
+        while True:
+            query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+            if delimiter:
+                query["delimiter"] = delimiter
+            if token:
+                query["continuation-token"] = token
+            elif start_after:
+                query["start-after"] = start_after
+            page = self.client.get(f"{self.base}/?{urlencode(query)}", kind="xml", sign=self.sign)
+            entries, token = parse_listing(page.body)
+            yield from entries
+            if not token:
+                return
+
+
+def parse_listing(data: bytes) -> tuple[list[Entry], str]:
+    """The entries of a ListObjectsV2 answer and the token of the next page ('' at the end)."""
+    from urllib.parse import unquote_plus
+
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise InputError(f"not a bucket listing: {error}") from error
+
+    def text(node: Any, name: str) -> str:
+        found = node.find(f"{{*}}{name}")
+        return (found.text or "") if found is not None else ""
+
+    decode = unquote_plus if text(root, "EncodingType") == "url" else str
+    entries = [
+        Entry(
+            key=decode(text(node, "Key")),
+            size=int(text(node, "Size") or 0),
+            etag=text(node, "ETag").strip('"'),
+            modified=text(node, "LastModified"),
+        )
+        for node in root.iterfind("{*}Contents")
+    ]
+    entries += [
+        Entry(key=decode(text(node, "Prefix")), prefix=True) for node in root.iterfind("{*}CommonPrefixes")
+    ]
+    more = text(root, "IsTruncated") == "true"
+    return entries, text(root, "NextContinuationToken") if more else ""
+
+
+def safe_key(key: str) -> str:
+    """The key itself; InputError where it could name another object or file than it says.
+
+    HTTP clients collapse ``..`` before sending, so such a name would fetch something else.
+    """
+    parts = key.split("/")
+    rewritten = any(part in ("", ".", "..") for part in parts)
+    drive = parts[0][1:2] == ":"
+    if rewritten or drive or "\\" in key or "\0" in key:
+        raise InputError(f"unsafe object name {key!r}")
+    return key
+
+
+def requester_pays(region: str = "us-east-1") -> Sign:
+    """Signs requests and agrees to pay for them; UsageError without AWS credentials."""
+    try:
+        from botocore.auth import S3SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.session import get_session
+    except ImportError as error:
+        raise PluginError("signed S3 requests need botocore: pip install 'pmcx-extract[aws]'") from error
+    credentials = get_session().get_credentials()
+    if credentials is None:
+        raise UsageError("requester-pays buckets need AWS credentials (environment, ~/.aws, or a role)")
+
+    def sign(method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
+        request = AWSRequest(method, url, headers={**headers, "x-amz-request-payer": "requester"})
+        S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region).add_auth(request)
+        return dict(request.headers.items())
+
+    return sign
