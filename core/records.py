@@ -76,6 +76,8 @@ class Article(Record, frozen=True, kw_only=True):
     source: str = ""
     ids: Ids = Ids()
     license: License = License()
+    source_license: str = ""
+    """The licence as the distributor's own metadata state it, verbatim; the text's is in ``license``."""
     attribution: str = ""
     title: str = ""
     journal: str = ""
@@ -288,7 +290,8 @@ class ArticleRef(Record, frozen=True, kw_only=True):
 
     ``id`` is final: the fetched :class:`Article` carries the same. ``locator`` is the source's own
     address of it. ``fingerprint`` changes when the article's content changes (ETag, version), where
-    the source can tell. ``only`` restricts a retry to these figure ids; empty means all.
+    the source can tell; the engine then plans the article again as ``<id>.r<revision>``. ``only``
+    restricts a retry to these figure ids; empty means all.
     """
 
     id: str
@@ -296,6 +299,13 @@ class ArticleRef(Record, frozen=True, kw_only=True):
     fingerprint: str = ""
     only: tuple[str, ...] = ()
     attempt: int = 0
+    revision: int = 0
+    """0 as first planned; n for the n-th change of the article that an extension of the run found."""
+
+    @property
+    def base(self) -> str:
+        """The id as the source enumerates it, without the revision."""
+        return self.id.removesuffix(f".r{self.revision}") if self.revision else self.id
 
 
 class Unit(Record, frozen=True, kw_only=True):

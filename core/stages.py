@@ -13,7 +13,7 @@ module level: listing plugins must stay fast.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -126,8 +126,27 @@ class Document:
         """The bytes of ``figure.image``; InputError where the package has no such file."""
         raise InputError(f"no image file for href {figure.image.href!r}")
 
+    def prepare(self, figures: Sequence[Figure]) -> None:
+        """The figures that will be read, in this order: a document that downloads starts now.
+
+        Called once, before the first ``read``, from any thread; must not wait for the network.
+        """
+
     def close(self) -> None:
-        """Free what the document holds (archives, buffers)."""
+        """Free what the document holds (archives, buffers, downloads under way)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What is known of an article before its content is downloaded (``pmcx plan``)."""
+
+    id: str
+    license: str = "unknown"
+    """The licence family as the distributor states it."""
+    files: int = 0
+    """Files that a run would fetch, at most."""
+    size: int = 0
+    """Their bytes, at most."""
 
 
 class Source(Stage):
@@ -135,18 +154,37 @@ class Source(Stage):
 
     kind = "source"
 
-    def plan(self) -> Iterator[ArticleRef]:
+    ahead: ClassVar[int] = 0
+    """Groups of articles that the engine fetches ahead, in a thread, while it works on another one.
+
+    0 for sources that only read local files; with more, ``fetch`` is called from one other thread.
+    """
+    selecting: ClassVar[frozenset[str]] = frozenset()
+    """Options that choose the articles. They shape the plan alone, so they are circumstantial, too; an
+    extension of a run tells what vanished only where they are the same as before."""
+    accept: Callable[[Article], Drop | None] = staticmethod(lambda article: None)
+    """Set by the engine: whether the run's filters leave out an article of which only the metadata are
+    known so far. A source that has them first asks, answers with the Drop, and saves the download.
+    """
+
+    def plan(self) -> Iterator[ArticleRef | Drop]:
         """Enumerate the articles, in a stable order, with final ids, without downloading content.
 
         Something that looks like an article but cannot be read is enumerated too, so that its failure
-        is recorded where it is fetched. Raises UsageError where the input as a whole is unusable.
+        is recorded where it is fetched; a Drop names what enumeration itself leaves out (an id that
+        does not exist). Raises UsageError where the input as a whole is unusable.
         """
         raise NotImplementedError
+
+    def survey(self, refs: Sequence[ArticleRef]) -> Sequence[Survey | Failure | Drop]:
+        """What fetching would cost, from metadata alone; one answer for each ref, in order."""
+        return [Survey(ref.id) for ref in refs]
 
     def fetch(self, refs: Sequence[ArticleRef]) -> Sequence[Document | Failure | Drop]:
         """Fetch and parse; one answer for each ref, in order.
 
-        A Drop leaves an article out on purpose (a licence, a retraction); a Failure says it is lost.
+        The article carries the id of its ref. A Drop leaves an article out on purpose (a licence, a
+        retraction); a Failure says it is lost.
         """
         raise NotImplementedError
 

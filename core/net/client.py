@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,13 +80,14 @@ class Client:
         self,
         options: NetOptions,
         rates: Mapping[str, float] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         folder = options.cache_folder()
         self.options = options
         self.cache = DiskCache(folder, options.cache_bytes) if folder else None
-        self.limits = HostLimits(rates or {}, folder / "limits" if folder else None, sleep=sleep)
-        self._sleep = sleep
+        self._stopped = threading.Event()
+        self._sleep = sleep or self._wait
+        self.limits = HostLimits(rates or {}, folder / "limits" if folder else None, sleep=self._sleep)
         self._http: httpx.Client | None = None
 
     def __enter__(self) -> Client:
@@ -110,6 +112,14 @@ class Client:
         if self._http is not None:
             self._http.close()
             self._http = None
+
+    def stop(self) -> None:
+        """Let whatever waits for another try, or for its turn, give up now."""
+        self._stopped.set()
+
+    def _wait(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise TransientError("stopped while waiting for a server")
 
     def get(
         self,

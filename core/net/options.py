@@ -26,7 +26,7 @@ class NetOptions(Options):
     """Seconds without any byte after which a request is given up and tried again."""
     min_rate: Annotated[float, Field(ge=0)] = 1024.0
     """Bytes per second that a body must keep up, on average over ``timeout``; slower counts as stalled."""
-    attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    attempts: Annotated[int, Field(ge=1, le=100)] = 10
     """Tries for one object before it is a transient failure."""
     max_wait: Annotated[float, Field(ge=0)] = 120.0
     """Longest pause between two tries, also when a server asks for more."""
@@ -49,3 +49,7 @@ class NetOptions(Options):
             return Path(self.cache)
         base = os.environ.get("PMCX_CACHE") or os.environ.get("XDG_CACHE_HOME")
         return Path(base or Path.home() / ".cache") / "pmcx"
+
+
+NET_OPTIONS = frozenset(NetOptions.model_fields)
+"""Names of the options above: circumstantial in every source, as they change no byte of what arrives."""
