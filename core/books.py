@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from .records import ArticleRef, Drop, Failure, FailureKind, Unit, article_of, wanted
 from .rundir import RunFolder
+from .withdrawn import Withdrawn, withdrawn
 
 
 @dataclass
@@ -25,6 +28,8 @@ class Books:
     failures: list[Failure] = field(default_factory=list)
     """What is still lost."""
     dropped_articles: int = 0
+    withdrawn: list[Withdrawn] = field(default_factory=list)
+    """Articles whose rows are out of date."""
     retrying: dict[str, list[ArticleRef]] = field(default_factory=dict)
     """What retry units that are planned and not done yet will try again, by article."""
 
@@ -70,6 +75,7 @@ def read_books(folder: RunFolder) -> Books:
             books.seconds[name] += value  # type: ignore[assignment]
     books.done = books.counts["articles"]
     _count_losses(folder, books, retried)
+    books.withdrawn = withdrawn(folder, {failure.id for failure in books.failures})
     return books
 
 
@@ -110,10 +116,8 @@ def retry_refs(folder: RunFolder, kinds: frozenset[FailureKind]) -> list[Article
             continue
         whole = any(failure.id == ref.id for failure in failures)
         refs.append(
-            ArticleRef(
-                id=ref.id,
-                locator=ref.locator,
-                fingerprint=ref.fingerprint,
+            msgspec.structs.replace(
+                ref,
                 only=() if whole else tuple(sorted(failure.id for failure in failures)),
                 attempt=max(failure.attempt for failure in failures) + 1,
             )

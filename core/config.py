@@ -54,6 +54,16 @@ class StageConfig(Model):
         return value
 
 
+def year_range(text: str) -> tuple[int, int]:
+    """First and last year of ``2020``, ``2018:2023``, ``2020:``, ``:2015`` or an empty text (all)."""
+    first, colon, last = text.strip().partition(":")
+    try:
+        low = int(first) if first else 0
+        return low, int(last) if last else low if first and not colon else 9999
+    except ValueError:
+        raise ValueError(f"{text!r} is no year or range of years (2020, 2018:2023, 2020:)") from None
+
+
 class Filters(Model):
     """What is left out on purpose; every hit is recorded as a drop with its reason."""
 
@@ -67,6 +77,21 @@ class Filters(Model):
     """``research`` leaves out notices: corrections, retractions, expressions of concern."""
     min_side: Annotated[int, Field(ge=1)] = 24
     """Panels with a shorter side (pixels) are dropped."""
+    years: str = ""
+    """Years of publication kept: ``2020``, ``2018:2023``, ``2020:`` or ``:2015``; an article without a
+    date is dropped. Empty keeps all."""
+    journals: tuple[str, ...] = ()
+    """Journals kept, by title as the article states it (case does not count). Empty keeps all."""
+    max_figures: Annotated[int, Field(ge=1)] | None = None
+    """Articles with more figures than this are dropped (atlases, image supplements)."""
+
+    @field_validator("years")
+    @classmethod
+    def _range(cls, value: str) -> str:
+        first, last = year_range(value)
+        if first > last:
+            raise ValueError(f"years: {value!r} ends before it begins")
+        return value
 
 
 class ImageConfig(Model):
@@ -100,6 +125,8 @@ class Limits(Model):
     max_panels: Annotated[int, Field(ge=1)] = MAX_PANELS
     article_timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds without progress after which a worker is killed and the article at fault is isolated."""
+    fetch_timeout: Annotated[float, Field(gt=0)] = 3600.0
+    """Seconds that one wait for a network source may take before it counts as no progress."""
 
 
 class RunConfig(Model):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from .config import load_config
 from .errors import UsageError
-from .records import Article, Pair, Receipt, Split, webdataset_key
+from .records import Article, Pair, Receipt, Split, from_json, webdataset_key
 from .registry import Registry
 from .rundir import RunFolder
 from .stages import Exporter
+from .withdrawn import WITHDRAWN, Withdrawn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,12 +69,25 @@ class Run:
     def __iter__(self) -> Iterator[PairView]:
         return self.pairs()
 
-    def pairs(self, split: Split | None = None) -> Iterator[PairView]:
-        """The committed pairs, of one split or of all, unit by unit and split by split."""
+    def pairs(self, split: Split | None = None, withdrawn: bool = False) -> Iterator[PairView]:
+        """The committed pairs, of one split or of all, unit by unit and split by split.
+
+        Rows of articles that an extension of the run found changed, retracted or vanished are left
+        out unless ``withdrawn``.
+        """
         if split is not None and split not in get_args(Split):
             raise UsageError(f"there is no split {split!r}; the splits are {', '.join(get_args(Split))}")
+        skipped = frozenset() if withdrawn else frozenset(each.article for each in self.withdrawn())
         for receipt in self.folder.receipts():
-            yield from self._unit(receipt, split)
+            for view in self._unit(receipt, split):
+                if view.record.article not in skipped:
+                    yield view
+
+    def withdrawn(self) -> list[Withdrawn]:
+        """The articles whose rows are out of date, and why (``withdrawn.jsonl``)."""
+        file = self.path / WITHDRAWN
+        lines = file.read_bytes().splitlines() if file.is_file() else []
+        return [from_json(line, Withdrawn) for line in lines]
 
     def _unit(self, receipt: Receipt, split: Split | None = None) -> Iterator[PairView]:
         exporter = self.exporters[0]
@@ -84,6 +98,7 @@ class Run:
                     yield PairView(pair, data)
 
     def __len__(self) -> int:
+        """Pairs written, withdrawn ones included."""
         return self.folder.counts()["pairs"]
 
     def find(self, key: str) -> PairView:

@@ -22,12 +22,13 @@ from .config import RunConfig, load_config
 from .errors import IdentityError, InputError, UsageError
 from .executors import Processes, inline
 from .identity import build_stage, circumstance, differences, identity, made_by
-from .pipeline import Progress
 from .planning import Plan, unit_size
-from .records import FailureKind, Receipt, Unit
+from .progress import Progress
+from .records import ArticleRef, Drop, FailureKind, Receipt, Unit, to_json
 from .registry import Registry
 from .rundir import RunFolder, RunInfo, pretty_json
 from .stages import Exporter, RunSummary, Source
+from .withdrawn import WITHDRAWN, write_vanished
 
 log = logging.getLogger("pmcx")
 
@@ -161,13 +162,16 @@ class Engine:
         finally:
             self.folder.close()
 
-    def enumerate(self) -> Iterator[Unit]:
-        """The units that a new run would plan, without writing a run (``--dry-run``)."""
+    @contextmanager
+    def preview(self) -> Iterator[Plan]:
+        """What a new run would plan, or this one if extended, without writing anything into the run."""
         import tempfile
 
+        known: Iterator[ArticleRef] = iter(())
+        if self.folder.exists:
+            known = (ref for unit in self.folder.units() for ref in unit.articles)
         with tempfile.TemporaryDirectory(prefix="pmcx-") as scratch:
-            plan = self._fill(Plan(Path(scratch) / "refs.jsonl"))
-            yield from plan.units(unit_size(plan.articles, self.config.unit_articles))
+            yield self._fill(Plan(Path(scratch) / "refs.jsonl", known))
 
     # -- planning -------------------------------------------------------------------------------
 
@@ -210,11 +214,28 @@ class Engine:
 
     def _extend(self) -> None:
         first = sum(1 for _ in self.folder.units())
-        known = (ref.id for unit in self.folder.units() for ref in unit.articles)
+        known = (ref for unit in self.folder.units() for ref in unit.articles)
         plan = self._fill(Plan(self.folder.path / "tmp" / "refs.jsonl", known))
-        if plan.articles:
+        before = load_config(self.folder.path / "run.toml", {}, {})
+        if self._selection(before) != self._selection(self.config):
+            self.folder.note(mixed_selections=True)  # from now on, not being listed says nothing
+        elif not self.folder.manifest().get("mixed_selections"):
+            write_vanished(self.folder, plan)
+        drops = self._new_drops(plan.drops)
+        if plan.articles or drops:
             size = self.folder.manifest()["unit_articles"]
-            self.folder.extend(plan.units(size, first), plan.drops)
+            self.folder.extend(plan.units(size, first), drops)
+
+    def _selection(self, config: RunConfig) -> dict[str, Any]:
+        """The source and those of its options that choose articles: while they stay, absence means gone."""
+        source = build_stage(self.registry, "source", config.source.name, config.source.options)
+        assert isinstance(source, Source)
+        return {"name": source.name, **source.options.model_dump(include=set(source.selecting))}
+
+    def _new_drops(self, drops: list[Drop]) -> list[Drop]:
+        """Those that planning has not recorded before."""
+        known = {(loss.id, loss.reason, loss.detail) for loss in self.folder.plan_drops()}
+        return [drop for drop in drops if (drop.id, drop.reason, drop.detail) not in known]
 
     # -- carrying out ---------------------------------------------------------------------------
 
@@ -326,6 +347,9 @@ def derived_files(folder: RunFolder, config: RunConfig, registry: Registry, book
         "lost": books.lost_articles,
         "dropped": books.dropped_articles,
     }
+    if books.withdrawn:
+        derived[WITHDRAWN] = b"".join(to_json(each) + b"\n" for each in books.withdrawn)
+        articles["withdrawn"] = len(books.withdrawn)
     derived["stats.json"] = pretty_json({"articles": articles, "counts": dict(sorted(books.counts.items()))})
     return dict(sorted(derived.items()))
 

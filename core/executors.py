@@ -26,7 +26,8 @@ import msgspec
 from . import errors
 from .config import RunConfig
 from .errors import PluginError, PmcxError
-from .pipeline import Pipeline, Progress
+from .pipeline import Pipeline
+from .progress import Progress
 from .records import Failure, Receipt, Unit
 from .registry import Registry
 from .worker import Message, Spec, Task, receive, send

@@ -36,8 +36,9 @@ def identity(config: RunConfig, registry: Registry) -> dict[str, Any]:
 def plain_settings(config: RunConfig) -> dict[str, Any]:
     """The settings, stages apart, that decide what a run writes."""
     settings = config.model_dump(mode="json", include={"filters", "image", "splits", "limits"})
-    # A deadline changes what is given up on a slow machine, not what a finished unit holds.
-    settings["limits"].pop("article_timeout", None)
+    # Deadlines change what is given up on a slow machine, not what a finished unit holds.
+    for name in ("article_timeout", "fetch_timeout"):
+        settings["limits"].pop(name, None)
     return settings
 
 

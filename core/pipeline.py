@@ -8,11 +8,12 @@ identity: no clock, no host, no order of arrival.
 from __future__ import annotations
 
 import hashlib
-import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from .config import RunConfig
 from .decode import Decoded, ImageLimits, decode
 from .encode import Encoder
 from .errors import PluginError
-from .filters import article_drop, figure_drop, panel_drop
+from .fetching import FetchAhead, Fetched, Fetcher, Group, Patience, close_documents, groups_of
+from .filters import metadata_drop, panel_drop
 from .identity import build_stage, made_by
 from .images import FigureImage
 from .ledger import Ledger, failure_of
 from .panels import make_panels
+from .progress import Progress
 from .records import (
     Article,
     ArticleRef,
@@ -61,29 +64,15 @@ from .stages import (
     Splitter,
 )
 
-GROUP = 8
-"""Articles fetched together and processed as one stream of figures; bounds memory."""
 BATCH_PIXELS = 48_000_000
 """Decoded pixels (of all figures of a batch) held at once, about."""
-
-log = logging.getLogger("pmcx")
-
-
-@dataclass
-class Progress:
-    """What a worker tells while it works on a unit."""
-
-    event: str
-    """``begin`` / ``end`` of a group of articles, ``step`` after each batch of figures."""
-    articles: tuple[str, ...] = ()
-    counts: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class Work:
     """One figure on its way: its records and its decoded image."""
 
+    ref: ArticleRef
     document: Document
     figure: Figure
     decoded: Decoded
@@ -105,6 +94,7 @@ class Pipeline:
         ]
         one: dict[str, Any] = {kind: stage for kind, stage in stages if kind != "exporter"}
         self.source: Source = one["source"]
+        self.source.accept = partial(metadata_drop, filters=config.filters)
         self.detector: Detector = one["detector"]
         self.reader: Reader | None = one.get("reader")
         self.splitter: Splitter | None = one.get("splitter")
@@ -153,7 +143,9 @@ class _UnitRun:
         attempt: int,
         report: Callable[[Progress], None],
     ) -> None:
-        self.pipe, self.unit, self.folder, self.attempt, self.report = pipe, unit, folder, attempt, report
+        self.pipe, self.unit, self.folder, self.attempt = pipe, unit, folder, attempt
+        self._report, self._reporting = report, threading.Lock()
+        self.patience = Patience(lambda: self.report(Progress("wait")), pipe.config.limits.fetch_timeout)
         self.config = pipe.config
         self.limits = ImageLimits(max_pixels=self.config.limits.max_pixels)
         self.encoder = Encoder(self.config.image)
@@ -171,8 +163,7 @@ class _UnitRun:
             with self.ledger.clock("export"):
                 for exporter in self.pipe.exporters:
                     exporter.begin(self.unit.index, self.folder)
-            for group in _groups(refs, suspects):
-                self._group(group)
+            self._articles(groups_of(refs, suspects), alone=bool(suspects))
             self.ledger.settle()
             with self.ledger.clock("export"):
                 for exporter in self.pipe.exporters:
@@ -206,54 +197,71 @@ class _UnitRun:
 
     # -- articles -------------------------------------------------------------------------------
 
-    def _group(self, refs: Sequence[ArticleRef]) -> None:
-        ids = tuple(ref.id for ref in refs)
-        self.report(Progress("begin", ids))
-        with self.ledger.clock("fetch"):
-            documents = self.ledger.guarded("fetch", refs, lambda ref: ref.id, self._fetch)
-        kept = [d for d in documents if self._take(d) and isinstance(d, Document)]
+    def report(self, progress: Progress) -> None:
+        """Tell how far it is; from any thread, one at a time."""
+        with self._reporting:
+            self._report(progress)
+
+    def _articles(self, groups: Sequence[Sequence[ArticleRef]], alone: bool) -> None:
+        """Take groups of articles through; a source on a network fetches ahead, but no suspect's company."""
+        ahead = 0 if alone else self.pipe.source.ahead
+        fetcher = Fetcher(self.pipe.source, self.config.filters, self.ledger, self.report)
+        with FetchAhead(groups, fetcher.fetch, ahead) as fetched, self.patience:
+            following = iter(fetched)
+            while True:
+                with self._waiting():
+                    group = next(following, None)
+                if group is None:
+                    return
+                if ahead:
+                    self.ledger.seconds["ahead"] += group.seconds
+                self._group(group)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """The source is waited for: counted, and vouched for as long as that is within limits."""
+        self.patience.begin()
+        try:
+            with self.ledger.clock("fetch"):
+                yield
+        finally:
+            self.patience.end()
+
+    def _group(self, group: Group) -> None:
+        kept = [item for item in group.items if self._take(item)]
         try:
             for batch in self._batches(kept):
                 self._figures(batch)
                 self.report(Progress("step", (), dict(self.ledger.counts), dict(self.ledger.seconds)))
         finally:
-            for document in documents:
-                if isinstance(document, Document):
-                    _close(document)
+            close_documents(group)
+        ids = tuple(ref.id for ref in group.refs)
         self.report(Progress("end", ids, dict(self.ledger.counts), dict(self.ledger.seconds)))
 
-    def _fetch(self, refs: Sequence[ArticleRef]) -> list[Document | Failure | Drop]:
-        """What the source answers, checked: a wrong answer costs its article, not the unit."""
-        answers = list(self.pipe.source.fetch(refs))
-        for ref, answer in zip(refs, answers, strict=False):
-            _check_answer(ref, answer)
-        return answers
-
-    def _take(self, document: Document | Failure | Drop) -> bool:
+    def _take(self, item: Fetched) -> bool:
         """Book a fetched article; False where it goes no further."""
-        if not isinstance(document, Document):
-            self.ledger.lose(document)
+        if not isinstance(item.answer, Document):
+            self.ledger.lose(item.answer)
             return False
-        article = document.article
+        article = item.answer.article
         only = self.ledger.only(article.id)
-        losses: list[Failure | Drop] = [*document.failures, *document.drops]
+        losses: list[Failure | Drop] = [*item.answer.failures, *item.answer.drops]
         for loss in losses:
             if wanted(loss.id, only):
                 self.ledger.lose(loss)
-        drop = article_drop(article, self.config.filters)
-        if drop is not None:
-            self.ledger.lose(drop)
+        if item.drop is not None:
+            self.ledger.lose(item.drop)
             return False
         if not only:
             self.ledger.counts["articles"] += 1
             self.articles.append(article)
         return True
 
-    def _batches(self, documents: Iterable[Document]) -> Iterator[list[Work]]:
+    def _batches(self, items: Iterable[Fetched]) -> Iterator[list[Work]]:
         """Decoded figures in document order, bounded by number and by pixels."""
         batch: list[Work] = []
         pixels = 0
-        for work in self._decoded(documents):
+        for work in self._decoded(items):
             size = work.image.width * work.image.height
             if batch and (len(batch) >= self.pipe.detector.resources.batch or pixels + size > BATCH_PIXELS):
                 yield batch
@@ -263,27 +271,25 @@ class _UnitRun:
         if batch:
             yield batch
 
-    def _decoded(self, documents: Iterable[Document]) -> Iterator[Work]:
-        for document in documents:
-            for figure in document.figures:
-                if not wanted(figure.id, self.ledger.only(figure.id)):
-                    continue
+    def _decoded(self, items: Iterable[Fetched]) -> Iterator[Work]:
+        for item in items:
+            assert isinstance(item.answer, Document)
+            for figure, drop in item.figures:
                 self.ledger.seen("figures", figure.id)
-                drop = figure_drop(figure, self.config.filters)
-                if drop is not None:
-                    self.ledger.lose(drop)
-                    continue
-                work = self._load(document, figure)
-                if isinstance(work, Failure):
-                    self.ledger.lose(work)
-                else:
+                work = drop or self._load(item, figure)
+                if isinstance(work, Work):
                     yield work
+                else:
+                    self.ledger.lose(work)
 
-    def _load(self, document: Document, figure: Figure) -> Work | Failure:
+    def _load(self, item: Fetched, figure: Figure) -> Work | Failure:
+        document = item.answer
+        assert isinstance(document, Document)
+
         def read(figures: Sequence[Figure]) -> list[bytes]:
             return [document.read(each) for each in figures]
 
-        with self.ledger.clock("fetch"):
+        with self._waiting():
             data = self.ledger.guarded("fetch", [figure], lambda f: f.id, read)[0]
         if isinstance(data, Failure):
             return data
@@ -301,7 +307,7 @@ class _UnitRun:
                 height=decoded.height,
                 size=len(data),
             )
-        return Work(document, _replace(figure, image=image), decoded, data)
+        return Work(item.ref, document, _replace(figure, image=image), decoded, data)
 
     # -- figures --------------------------------------------------------------------------------
 
@@ -422,7 +428,7 @@ class _UnitRun:
                 journal=article.journal,
                 date=article.date,
                 ids=article.ids,
-                split=split_of(article.id, self.config),
+                split=split_of(work.ref.base, self.config),
                 made_by=self.pipe.made_by,
             )
 
@@ -479,27 +485,6 @@ class _UnitRun:
         return samples
 
 
-def _check_answer(ref: ArticleRef, answer: Document | Failure | Drop) -> None:
-    """PluginError where a source's answer is not one that the pipeline can work with."""
-    if isinstance(answer, (Failure, Drop)):
-        return
-    if not isinstance(answer, Document):
-        raise PluginError(f"fetch answered {type(answer).__name__}, not a Document, Failure or Drop")
-    if answer.article.id != ref.id:
-        raise PluginError(f"fetch answered article {answer.article.id!r} for {ref.id!r}")
-    ids = [figure.id for figure in answer.figures]
-    if len(set(ids)) < len(ids) or not all(item.startswith(f"{ref.id}/") for item in ids):
-        raise PluginError(f"figure ids must be unique and start with {ref.id + '/'!r}: {ids[:5]}")
-    to_json(answer.article)
-
-
-def _close(document: Document) -> None:
-    try:
-        document.close()
-    except Exception:
-        log.warning("closing %s failed", document.article.id, exc_info=True)
-
-
 def split_of(article: str, config: RunConfig) -> Split:
     """The split of an article: by a hash of its id, so that no article stands in two splits."""
     splits = config.splits
@@ -510,24 +495,6 @@ def split_of(article: str, config: RunConfig) -> Split:
     if point < splits.test + splits.validation:
         return "validation"
     return "train"
-
-
-def _groups(refs: Sequence[ArticleRef], suspects: frozenset[str]) -> Iterator[list[ArticleRef]]:
-    """Groups of articles in order, each suspect alone."""
-    group: list[ArticleRef] = []
-    for ref in refs:
-        if ref.id in suspects:
-            if group:
-                yield group
-            yield [ref]
-            group = []
-            continue
-        group.append(ref)
-        if len(group) == GROUP:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def _unique(item: str, taken: set[str]) -> str:

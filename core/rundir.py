@@ -32,7 +32,7 @@ except ImportError:  # Windows: without a lock, two drivers on one folder are th
 
 OWN_FILES = frozenset(
     {"run.toml", "plan.jsonl", "manifest.json", "stats.json", "events.jsonl", ".lock", "tmp"}
-    | {"failures", "articles", "commits"}
+    | {"failures", "articles", "commits", "vanished.jsonl", "withdrawn.jsonl"}
 )
 _COMMIT = re.compile(r"([0-9]{6,})\.json")
 _UNIT_FILE = re.compile(r"(?:[a-z]+-)?([0-9]{6,})\.[a-z.]+")
@@ -127,6 +127,10 @@ class RunFolder:
         if (told["plan"], told["drops"]) != (plan, drops):
             self.write("manifest.json", pretty_json({**told, "plan": plan, "drops": drops}))
 
+    def note(self, **facts: Any) -> None:
+        """Add facts to the manifest."""
+        self.write("manifest.json", pretty_json({**self.manifest(), **facts}))
+
     # -- reading --------------------------------------------------------------------------------
 
     def manifest(self) -> dict[str, Any]:
@@ -187,6 +191,13 @@ class RunFolder:
                 with _damage(file), file.open("rb") as lines:
                     for line in lines:
                         yield decode_loss(line)
+
+    def plan_drops(self) -> Iterator[Drop]:
+        """What planning has left out."""
+        file = self.path / "failures" / "plan.jsonl"
+        with _damage(file), file.open("rb") as lines:
+            for line in lines:
+                yield from_json(line, Drop)
 
     def info(self) -> RunInfo:
         units = articles = 0

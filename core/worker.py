@@ -116,7 +116,8 @@ def run(inbox: IO[bytes], outbox: IO[bytes]) -> int:
 
 def _work(spec: Spec, tasks: _Tasks, outbox: IO[bytes]) -> None:
     from .config import RunConfig
-    from .pipeline import Pipeline, Progress
+    from .pipeline import Pipeline
+    from .progress import Progress
     from .registry import Registry
 
     config = RunConfig.model_validate_json(spec.config)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Source,
         Splitter,
         Stage,
+        Survey,
     )
     from .core.verify import verify
 
@@ -107,6 +108,7 @@ _HOME = {
         "Source",
         "Splitter",
         "Stage",
+        "Survey",
     ),
     "verify": ("verify",),
 }
@@ -153,6 +155,7 @@ __all__ = [
     "Splitter",
     "Stage",
     "Subcaption",
+    "Survey",
     "TransientError",
     "UsageError",
     "__version__",

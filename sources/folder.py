@@ -398,9 +398,8 @@ class _Package:
             hint = f"; archives inside it ({nested[0]!r} …) are not opened" if nested else ""
             raise InputError(f"{self.path}: no JATS article among its {len(candidates)} XML files{hint}")
         for other in articles[1:]:
-            extra.append(
-                Drop(id=ref.id, stage="fetch", reason="further-article", detail=f"{self.path}: {other}")
-            )
+            detail = f"{self.path}: {other}"
+            extra.append(Drop(id=f"{ref.id}/*", stage="fetch", reason="further-article", detail=detail))
         return articles[0]
 
     def _index(self, member: str) -> FileIndex:

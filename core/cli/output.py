@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,7 @@ def books_dict(books: Books) -> dict[str, Any]:
         "pairs": counts["pairs"],
         "lost": by_prefix(counts, "failed."),
         "dropped": by_prefix(counts, "dropped."),
+        "withdrawn": dict(Counter(each.why for each in books.withdrawn).most_common()),
         "licenses": by_prefix(counts, "license."),
         "alignment": by_prefix(counts, "alignment."),
         "splits": by_prefix(counts, "split."),
@@ -101,6 +103,10 @@ def books_rows(books: Books) -> list[tuple[str, str]]:
         found = by_prefix(counts, prefix)
         if found:
             rows.append((title, ", ".join(f"{name} {n}" for name, n in found.items())))
+    gone = Counter(each.why for each in books.withdrawn)
+    if gone:
+        told = ", ".join(f"{why} {n}" for why, n in gone.most_common())
+        rows.append(("withdrawn", f"{told} (articles, listed in withdrawn.jsonl)"))
     return rows
 
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from ..pipeline import Progress
+from ..progress import Progress
 from ..records import Receipt
 from .output import by_prefix
 

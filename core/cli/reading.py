@@ -39,7 +39,8 @@ def status_command(run: Path, failures: bool, drops: bool, as_json: bool) -> int
         return 0
     title = f"{run}: {'done' if books.complete else f'{books.units_done} of {books.units} units done'}"
     print_table(title, ("", ""), books_rows(books))
-    stages = {name: value for name, value in books.seconds.items() if name != "wall"}
+    beside = {"wall", "ahead"}  # fetching ahead happens beside the other stages
+    stages = {name: value for name, value in books.seconds.items() if name not in beside}
     whole = sum(stages.values())
     if whole:
         rows = [

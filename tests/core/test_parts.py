@@ -12,7 +12,7 @@ from PIL import Image
 from pmcx.core.config import Filters, ImageConfig
 from pmcx.core.decode import decode
 from pmcx.core.encode import Encoder
-from pmcx.core.filters import allowed, article_drop, figure_drop, panel_drop
+from pmcx.core.filters import allowed, article_drop, figure_drop, metadata_drop, panel_drop
 from pmcx.core.panels import clip, make_panels
 from pmcx.core.planning import Plan, unit_size
 from pmcx.core.records import Article, ArticleRef, Detection, Figure, ImageRef, License
@@ -31,7 +31,7 @@ def test_plan_cuts_units_and_drops_duplicates(tmp_path: Path) -> None:
         def plan(self) -> list[ArticleRef]:
             return [ArticleRef(id=f"A{n % 5}", locator=str(n)) for n in range(7)]
 
-    plan = Plan(tmp_path / "refs", known=["A4"])
+    plan = Plan(tmp_path / "refs", known=[ArticleRef(id="A4", locator="")])
     plan.fill(Source())  # type: ignore[arg-type]
     units = list(plan.units(3, first=9))
     assert [(unit.index, [ref.id for ref in unit.articles]) for unit in units] == [
@@ -75,6 +75,39 @@ def test_drops_say_why() -> None:
     assert article_drop(Article(id="P", article_type="correction"), Filters(article_types="all")) is None
     small = panel_drop("P/F1/a", (0, 0, 100, 23), Filters())
     assert small is not None and (small.reason, small.detail) == ("too-small", "100x23")
+
+
+@pytest.mark.parametrize(
+    ("years", "kept"),
+    [
+        ("", {"", "2015", "2020-03", "2023-01-09"}),
+        ("2020", {"2020-03"}),
+        ("2015:2020", {"2015", "2020-03"}),
+        (":2019", {"2015"}),
+        ("2020:", {"2020-03", "2023-01-09"}),
+    ],
+)
+def test_years(years: str, kept: set[str]) -> None:
+    dates = ("", "2015", "2020-03", "2023-01-09")
+    filters = Filters(years=years)
+    assert {d for d in dates if article_drop(Article(id="P", date=d), filters) is None} == kept
+    unknown = metadata_drop(Article(id="P"), Filters(years=years, license="any"))
+    assert unknown is None, "what the metadata do not tell is decided when the article is read"
+
+
+@pytest.mark.parametrize("years", ["20x0", "2020-2021", "2021:2020"])
+def test_years_that_are_none_are_refused(years: str) -> None:
+    with pytest.raises(ValueError, match="years|range"):
+        Filters(years=years)
+
+
+def test_journals_and_numbers_of_figures() -> None:
+    filters = Filters(journals=("PLoS ONE",), max_figures=10)
+    assert article_drop(Article(id="P", journal="PLOS ONE"), filters, 10) is None
+    other = article_drop(Article(id="P", journal="eLife"), filters, 1)
+    assert other is not None and (other.reason, other.detail) == ("journal", "eLife")
+    atlas = article_drop(Article(id="P", journal="plos one"), filters, 347)
+    assert atlas is not None and (atlas.reason, atlas.detail) == ("max-figures", "347")
 
 
 def jpeg(mode: str = "RGB") -> bytes:

@@ -391,7 +391,7 @@ def test_a_second_article_in_a_pmc_archive_is_on_record(tmp_path: Path) -> None:
     pack(tmp_path / "PMC7.tar.gz", {"b.nxml": article(), "a.xml": article(), "c.xml": b"<notes/>"})
     document = only(source(tmp_path))
     assert [(drop.id, drop.reason, drop.detail) for drop in document.drops] == [
-        ("PMC7", "further-article", "PMC7.tar.gz: a.xml")
+        ("PMC7/*", "further-article", "PMC7.tar.gz: a.xml")
     ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -155,6 +156,61 @@ class ToySource(pmcx.Source):
         return document
 
 
+class ShelfDocument(ToyDocument):
+    """A toy whose images count as downloads: asked for by ``prepare``, then read."""
+
+    def prepare(self, figures: Sequence[pmcx.Figure]) -> None:
+        self.prepared = [figure.id for figure in figures]
+
+    def read(self, figure: pmcx.Figure) -> bytes:
+        assert figure.id in self.prepared, f"{figure.id} is read but was not prepared"
+        time.sleep(self.options.delay)
+        return draw(figure.id + self.options.salt)
+
+
+class ShelfSource(ToySource):
+    """Articles as a file tells: ``shelf`` is JSON of id -> {fingerprint, license, retracted, missing}."""
+
+    name = "shelf"
+    ahead = 2
+    selecting = frozenset({"shelf"})
+    circumstantial = frozenset({"shelf", "delay"})
+
+    class Options(ToySource.Options):
+        shelf: str
+        salt: str = ""
+
+    def _shelf(self) -> dict[str, dict[str, Any]]:
+        shelf: dict[str, dict[str, Any]] = json.loads(Path(self.options.shelf).read_text())
+        return shelf
+
+    def plan(self) -> Iterator[pmcx.ArticleRef | pmcx.Drop]:
+        for name, facts in self._shelf().items():
+            if facts.get("missing"):
+                yield pmcx.Drop(id=name, stage="anything", reason="not-found")
+            else:
+                yield pmcx.ArticleRef(id=name, locator=name, fingerprint=facts.get("fingerprint", ""))
+
+    def survey(self, refs: Sequence[pmcx.ArticleRef]) -> list[pmcx.Survey | pmcx.Drop]:
+        found: list[pmcx.Survey | pmcx.Drop] = []
+        for ref in refs:
+            terms = License(code=self._shelf()[ref.base].get("license", "CC BY"))
+            drop = self.accept(pmcx.Article(id=ref.id, license=terms))
+            found.append(drop or pmcx.Survey(ref.id, license=terms.code, files=2, size=1000))
+        return found
+
+    def _one(self, ref: pmcx.ArticleRef) -> pmcx.Document | pmcx.Failure | pmcx.Drop:
+        facts = self._shelf()[ref.locator]
+        if facts.get("state") == "down":
+            raise pmcx.TransientError("the server is down")
+        terms = License(code=facts.get("license", "CC BY"))
+        drop = self.accept(pmcx.Article(id=ref.id, license=terms, retracted=facts.get("retracted", False)))
+        if drop is not None:
+            return drop
+        super()._one(ref)
+        return ShelfDocument(ref, self.options)
+
+
 class HalvesDetector(pmcx.Detector):
     """Two halves for figure 1, nothing for others; a bug for one figure on request."""
 
@@ -185,7 +241,7 @@ EVENTS: list[str] = []
 
 @pmcx.hookimpl
 def pmcx_sources() -> list[type[pmcx.Source]]:
-    return [ToySource]
+    return [ToySource, ShelfSource]
 
 
 @pmcx.hookimpl

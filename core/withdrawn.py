@@ -1,0 +1,90 @@
+"""What an extension of a run has found out about articles whose rows are written already.
+
+Committed shards are never rewritten. An article that changed at its source is processed again under
+another id (``PMC1.1.r1``), one that was retracted or vanished is not; ``withdrawn.jsonl`` names the ids
+whose rows a reader should leave out, and why. It follows from plan, commits and ``vanished.jsonl``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from .planning import Plan
+from .records import ArticleRef, Drop, Record, from_json, to_json
+from .rundir import RunFolder
+
+WITHDRAWN = "withdrawn.jsonl"
+VANISHED = "vanished.jsonl"
+
+
+class Withdrawn(Record, frozen=True, kw_only=True):
+    """An article of a run whose rows are out of date: a line of ``withdrawn.jsonl``.
+
+    ``why`` is ``changed`` (``by`` names the article that stands for it now), ``vanished`` (the source
+    does not list it any more), or the reason for which its new version was left out (``retracted``,
+    ``license``).
+    """
+
+    article: str
+    why: str
+    by: str = ""
+
+
+class Vanished(Record, frozen=True, kw_only=True):
+    """A planned article that the source did not list when the run was last extended."""
+
+    id: str
+
+
+def write_vanished(folder: RunFolder, plan: Plan) -> None:
+    """Record which planned articles an enumeration of the same selection lists no more."""
+    gone = dict.fromkeys(ref.base for ref in _planned(folder) if not plan.lists(ref))
+    if gone or (folder.path / VANISHED).is_file():
+        folder.write(VANISHED, b"".join(to_json(Vanished(id=base)) + b"\n" for base in gone))
+
+
+def withdrawn(folder: RunFolder, lost: Collection[str]) -> list[Withdrawn]:
+    """The articles with rows that are out of date, in plan order; ``lost`` are ids still lost."""
+    vanished = _vanished(folder)
+    bases = vanished | {ref.base for ref in _planned(folder) if ref.revision}
+    if not bases:
+        return []
+    committed = folder.committed()
+    history: dict[str, list[str]] = {}
+    for unit in folder.units():
+        if unit.index in committed:
+            for ref in unit.articles:
+                if not ref.attempt and ref.base in bases:
+                    history.setdefault(ref.base, []).append(ref.id)
+    left_out = {loss.id: loss.reason for loss in folder.losses() if isinstance(loss, Drop)}
+    out: list[Withdrawn] = []
+    for base, ids in history.items():
+        # A new version that is lost leaves the old rows in force until a retry brings it.
+        answered = [item for item in ids if item not in lost]
+        out += _replaced(answered, left_out)
+        if base in vanished and answered and answered[-1] not in left_out:
+            out.append(Withdrawn(article=answered[-1], why="vanished"))
+    return out
+
+
+def _replaced(ids: list[str], left_out: dict[str, str]) -> list[Withdrawn]:
+    """All versions of an article with rows but the last one, and the last one's part in that."""
+    if not ids:
+        return []
+    *old, last = ids
+    why, by = (left_out[last], "") if last in left_out else ("changed", last)
+    return [Withdrawn(article=item, why=why, by=by) for item in old if item not in left_out]
+
+
+def _planned(folder: RunFolder) -> Iterator[ArticleRef]:
+    for unit in folder.units():
+        for ref in unit.articles:
+            if not ref.attempt:
+                yield ref
+
+
+def _vanished(folder: RunFolder) -> set[str]:
+    file = folder.path / VANISHED
+    if not file.is_file():
+        return set()
+    return {from_json(line, Vanished).id for line in file.read_bytes().splitlines()}
