@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +22,8 @@ from .books import Books, read_books, retry_refs, retry_units
 from .config import RunConfig, load_config
 from .errors import IdentityError, InputError, UsageError
 from .executors import Processes, inline
-from .identity import build_stage, circumstance, differences, identity, made_by
+from .filters import metadata_drop
+from .identity import build_stage, circumstance, differences, identity, made_by, without_secrets
 from .planning import Plan, unit_size
 from .progress import Progress
 from .records import ArticleRef, Drop, FailureKind, Receipt, Unit, to_json
@@ -179,6 +181,7 @@ class Engine:
         """Let the source enumerate its articles into a plan."""
         source = build_stage(self.registry, "source", self.config.source.name, self.config.source.options)
         assert isinstance(source, Source)
+        source.accept = partial(metadata_drop, filters=self.config.filters)
         began = time.perf_counter()
         with source:
             plan.fill(source)
@@ -196,7 +199,9 @@ class Engine:
             "roots": self.roots,
             "circumstance": circumstance(self.config),
         }
-        self.folder.freeze(self.config.to_toml(), plan.units(size), plan.drops, facts)
+        self.folder.freeze(
+            without_secrets(self.config, self.registry).to_toml(), plan.units(size), plan.drops, facts
+        )
 
     def _take_up(self) -> None:
         """Make sure that the run on disk is the one that was asked for, and whole."""

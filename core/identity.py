@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .config import RunConfig
+from .config import RunConfig, StageConfig
 from .records import SCHEMA_VERSION
 from .registry import Registry, StageInfo
 from .stages import Stage
@@ -21,6 +21,20 @@ def build_stage(registry: Registry, kind: str, name: str, options: Mapping[str, 
 
     cls = registry.stage(kind, name).cls
     return cls(validate(cls.Options, dict(options), f"options of the {kind} {name!r}"))
+
+
+def without_secrets(config: RunConfig, registry: Registry) -> RunConfig:
+    """The configuration without options of the type ``SecretStr``, to be kept in a run folder."""
+
+    def public(kind: str, stage: StageConfig) -> StageConfig:
+        fields = registry.stage(kind, stage.name).cls.Options.model_fields
+        secret = {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
+        options = {name: value for name, value in stage.options.items() if name not in secret}
+        return stage.model_copy(update={"options": options})
+
+    changed: dict[str, Any] = {kind: public(kind, s) for kind, s in config.stages() if kind != "exporter"}
+    changed["export"] = tuple(public("exporter", stage) for stage in config.export)
+    return config.model_copy(update=changed)
 
 
 def identity(config: RunConfig, registry: Registry) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from .records import (
 
 if TYPE_CHECKING:
     from .images import FigureImage
+    from .net.client import Client
 
 KINDS = ("source", "detector", "reader", "splitter", "classifier", "exporter")
 """The kinds of stage, in the order in which an article meets them."""
@@ -141,12 +142,32 @@ class Survey:
     """What is known of an article before its content is downloaded (``pmcx plan``)."""
 
     id: str
-    license: str = "unknown"
-    """The licence family as the distributor states it."""
+    license: str = ""
+    """The licence family as the distributor states it; ``unknown`` where it states none, empty where the
+    source cannot tell before the content is there."""
     files: int = 0
     """Files that a run would fetch, at most."""
     size: int = 0
     """Their bytes, at most."""
+
+
+class SkippedError(Exception):
+    """Raised by a :class:`LiveCheck` that cannot be made here; the message says why (no credentials)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveCheck:
+    """One thing that a source takes for granted about the service it talks to (``pmcx check-live``)."""
+
+    name: str
+    """Short, unique in its source, of lower-case words and hyphens."""
+    assumption: str
+    """What pmcx expects, as one sentence."""
+    check: Callable[[], str]
+    """Asks the service and answers what was seen. Raises AssertionError (with what was seen instead) or
+    PmcxError where the assumption does not hold, SkippedError where that cannot be found out."""
+    advice: str = ""
+    """What a user can do when it does not hold: the option that changes what pmcx expects."""
 
 
 class Source(Stage):
@@ -187,6 +208,13 @@ class Source(Stage):
         retraction); a Failure says it is lost.
         """
         raise NotImplementedError
+
+    def live_checks(self, client: Client) -> Iterator[LiveCheck]:
+        """What ``pmcx check-live`` asks the live service, in order.
+
+        Called on a source that is not open; ``client`` is open, made from its options.
+        """
+        return iter(())
 
 
 class Detector(Stage):

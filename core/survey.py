@@ -77,8 +77,9 @@ def _count(report: SurveyReport, answer: Survey | Failure | Drop) -> None:
         report.kept += 1
         report.files += answer.files
         report.size += answer.size
-        report.licenses[answer.license] += 1
-        report.sizes[answer.license] += answer.size
+        if answer.license:
+            report.licenses[answer.license] += 1
+            report.sizes[answer.license] += answer.size
 
 
 def _batches(plan: Plan, sample: int, report: SurveyReport) -> Iterator[Sequence[ArticleRef]]:

@@ -21,8 +21,8 @@ class Withdrawn(Record, frozen=True, kw_only=True):
     """An article of a run whose rows are out of date: a line of ``withdrawn.jsonl``.
 
     ``why`` is ``changed`` (``by`` names the article that stands for it now), ``vanished`` (the source
-    does not list it any more), or the reason for which its new version was left out (``retracted``,
-    ``license``).
+    does not list it any more), ``older-version`` (it lists a newer one), or the reason for which its new
+    state was left out (``retracted``, ``license``).
     """
 
     article: str
@@ -31,22 +31,25 @@ class Withdrawn(Record, frozen=True, kw_only=True):
 
 
 class Vanished(Record, frozen=True, kw_only=True):
-    """A planned article that the source did not list when the run was last extended."""
+    """A planned article that the source did not list when the run was last extended, and its word on it."""
 
     id: str
+    why: str = "vanished"
 
 
 def write_vanished(folder: RunFolder, plan: Plan) -> None:
     """Record which planned articles an enumeration of the same selection lists no more."""
-    gone = dict.fromkeys(ref.base for ref in _planned(folder) if not plan.lists(ref))
+    told = {drop.id: drop.reason for drop in plan.drops}
+    gone = {ref.base: told.get(ref.base, "vanished") for ref in _planned(folder) if not plan.lists(ref)}
     if gone or (folder.path / VANISHED).is_file():
-        folder.write(VANISHED, b"".join(to_json(Vanished(id=base)) + b"\n" for base in gone))
+        lines = (to_json(Vanished(id=base, why=why)) + b"\n" for base, why in gone.items())
+        folder.write(VANISHED, b"".join(lines))
 
 
 def withdrawn(folder: RunFolder, lost: Collection[str]) -> list[Withdrawn]:
     """The articles with rows that are out of date, in plan order; ``lost`` are ids still lost."""
     vanished = _vanished(folder)
-    bases = vanished | {ref.base for ref in _planned(folder) if ref.revision}
+    bases = vanished.keys() | {ref.base for ref in _planned(folder) if ref.revision}
     if not bases:
         return []
     committed = folder.committed()
@@ -56,14 +59,15 @@ def withdrawn(folder: RunFolder, lost: Collection[str]) -> list[Withdrawn]:
             for ref in unit.articles:
                 if not ref.attempt and ref.base in bases:
                     history.setdefault(ref.base, []).append(ref.id)
-    left_out = {loss.id: loss.reason for loss in folder.losses() if isinstance(loss, Drop)}
+    drops = [loss for loss in folder.losses() if isinstance(loss, Drop) and loss.stage != "plan"]
+    left_out = {drop.id: drop.reason for drop in drops}
     out: list[Withdrawn] = []
     for base, ids in history.items():
         # A new version that is lost leaves the old rows in force until a retry brings it.
         answered = [item for item in ids if item not in lost]
         out += _replaced(answered, left_out)
         if base in vanished and answered and answered[-1] not in left_out:
-            out.append(Withdrawn(article=answered[-1], why="vanished"))
+            out.append(Withdrawn(article=answered[-1], why=vanished[base]))
     return out
 
 
@@ -83,8 +87,9 @@ def _planned(folder: RunFolder) -> Iterator[ArticleRef]:
                 yield ref
 
 
-def _vanished(folder: RunFolder) -> set[str]:
+def _vanished(folder: RunFolder) -> dict[str, str]:
     file = folder.path / VANISHED
     if not file.is_file():
-        return set()
-    return {from_json(line, Vanished).id for line in file.read_bytes().splitlines()}
+        return {}
+    found = (from_json(line, Vanished) for line in file.read_bytes().splitlines())
+    return {each.id: each.why for each in found}

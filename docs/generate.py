@@ -6,6 +6,7 @@ python docs/generate.py    write them again (a test compares them with the code)
 from __future__ import annotations
 
 import ast
+import datetime
 import inspect
 import itertools
 import re
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from pmcx.core import config, hookspecs, images, records, rundir, schema, stages
 from pmcx.core.cli import COMMANDS, cli
+from pmcx.core.net.options import NetOptions
 from pmcx.core.registry import HOOKS, Registry
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -55,7 +57,15 @@ def code(text: object) -> str:
 
 
 def attribute_docs(cls: type[Any]) -> dict[str, str]:
-    """The string below each attribute of a class, by attribute."""
+    """The string below each attribute of a class and of its bases, by attribute."""
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if base.__module__.partition(".")[0] not in ("builtins", "pydantic", "abc", "msgspec", "typing"):
+            docs.update(_own_attribute_docs(base))
+    return docs
+
+
+def _own_attribute_docs(cls: type[Any]) -> dict[str, str]:
     body = _class_node(cls).body
     docs: dict[str, str] = {}
     for node, after in itertools.pairwise(body):
@@ -261,6 +271,8 @@ HELPERS = (
     stages.PanelImage,
     stages.Sample,
     stages.RunSummary,
+    stages.Survey,
+    stages.LiveCheck,
 )
 
 
@@ -291,7 +303,8 @@ def stages_page() -> list[str]:
     for info in Registry.discover().stages():
         if info.plugin.builtin:
             parts += [f"### {info.kind} {info.name}", plain(info.cls.__doc__)]
-            parts += [_options_table(info.cls.Options)] if info.cls.Options.model_fields else ["No options."]
+            parts += _stage_options(info.cls.Options)
+    parts += ["## Network sources", plain(NetOptions.__doc__), _options_table(NetOptions)]
     return parts
 
 
@@ -309,10 +322,21 @@ def _methods(cls: type[Any]) -> list[str]:
     return parts
 
 
-def _options_table(model: type[BaseModel]) -> str:
+def _stage_options(model: type[BaseModel]) -> list[str]:
+    """The options of a stage; those of all network sources stand in a table of their own."""
+    if not model.model_fields:
+        return ["No options."]
+    if not issubclass(model, NetOptions):
+        return [_options_table(model)]
+    own = [name for name in model.model_fields if name not in NetOptions.model_fields]
+    return [_options_table(model, own), "And the [options of network sources](#network-sources)."]
+
+
+def _options_table(model: type[BaseModel], names: Iterable[str] | None = None) -> str:
     docs = attribute_docs(model)
     rows = []
-    for name, info in model.model_fields.items():
+    for name in names or model.model_fields:
+        info = model.model_fields[name]
         rows.append((code(name), value_type(info), _default(info), docs.get(name) or plain(info.description)))
     return table(("option", "value", "default", "what it does"), rows)
 
@@ -325,6 +349,8 @@ _TYPES: Mapping[Any, str] = {
     float: "number",
     bool: "boolean",
     type(None): "none",
+    SecretStr: "string (kept secret)",
+    datetime.date: "date",
     config.StageConfig: "stage",
     Any: "any",
 }
@@ -453,7 +479,7 @@ def _default(info: FieldInfo) -> str:
         return code(value.name)
     if isinstance(value, tuple):
         return ", ".join(code(getattr(item, "name", item)) for item in value) or "none"
-    if value is None:
+    if value is None or isinstance(value, SecretStr):
         return "none"
     return code(str(value).lower()) if isinstance(value, bool) else code(value) if value != "" else "empty"
 

@@ -345,6 +345,8 @@ class SourceSuite(StageSuite):
     def _refs(self, source: Any) -> list[ArticleRef]:
         refs: list[ArticleRef] = []
         for ref in source.plan():
+            if isinstance(ref, Drop):
+                continue
             refs.append(ref)
             if len(refs) == self.most:
                 break

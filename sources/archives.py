@@ -77,7 +77,7 @@ class ZipArchive(Archive):
             for name in sorted(filter(keep, infos)):
                 try:
                     with guarded(name):
-                        data: bytes | InputError = self._read(file, name, infos[name])
+                        data: bytes | InputError = read_zip_member(file, name, infos[name], self.limits)
                 except InputError as error:
                     data = error
                 yield name, data
@@ -99,36 +99,44 @@ class ZipArchive(Archive):
         return file
 
     def _infos(self, file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-        infos: dict[str, zipfile.ZipInfo] = {}
-        self.ignored = 0
-        for info in file.infolist():
-            if info.is_dir() or info.filename.endswith("\\"):
-                continue
-            kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
-            name = safe_name(info.filename)
-            if name is None or kind not in (0, stat.S_IFREG) or name in infos:
-                self.ignored += 1
-                continue
-            infos[name] = info
-        self.limits.check_members(len(infos) + self.ignored)
-        self.limits.check_total(sum(info.file_size for info in file.infolist()), self.path.stat().st_size)
+        infos, self.ignored = zip_members(file, self.limits, self.path.stat().st_size)
         return infos
 
-    def _read(self, file: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> bytes:
-        if info.flag_bits & 1:
-            raise InputError("is encrypted")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InputError(f"is packed by ZIP method {info.compress_type}, which is not supported")
-        self.limits.check_member(name, info.file_size)
-        parts: list[bytes] = []
-        # By pieces: one read of the whole would inflate all that the member holds, whatever it states.
-        with file.open(info) as member:
-            while piece := member.read(_CHUNK):
-                parts.append(piece)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        if len(data) != info.file_size:
-            raise InputError(f"is truncated: {len(data)} of {info.file_size} bytes")
-        return data
+
+def zip_members(file: zipfile.ZipFile, limits: Limits, packed: int) -> tuple[dict[str, zipfile.ZipInfo], int]:
+    """The safe regular members of a ZIP of ``packed`` bytes, and how many others it has."""
+    infos: dict[str, zipfile.ZipInfo] = {}
+    ignored = 0
+    for info in file.infolist():
+        if info.is_dir() or info.filename.endswith("\\"):
+            continue
+        kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
+        name = safe_name(info.filename)
+        if name is None or kind not in (0, stat.S_IFREG) or name in infos:
+            ignored += 1
+            continue
+        infos[name] = info
+    limits.check_members(len(infos) + ignored)
+    limits.check_total(sum(info.file_size for info in file.infolist()), packed)
+    return infos, ignored
+
+
+def read_zip_member(file: zipfile.ZipFile, name: str, info: zipfile.ZipInfo, limits: Limits) -> bytes:
+    """A member's bytes, its checksum verified; raises as zipfile does, or InputError."""
+    if info.flag_bits & 1:
+        raise InputError("is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"is packed by ZIP method {info.compress_type}, which is not supported")
+    limits.check_member(name, info.file_size)
+    parts: list[bytes] = []
+    # By pieces: one read of the whole would inflate all that the member holds, whatever it states.
+    with file.open(info) as member:
+        while piece := member.read(_CHUNK):
+            parts.append(piece)
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    if len(data) != info.file_size:
+        raise InputError(f"is truncated: {len(data)} of {info.file_size} bytes")
+    return data
 
 
 class _ZipReader(Reader):
@@ -149,7 +157,7 @@ class _ZipReader(Reader):
                 file, info = self._file, self._infos.get(name)
             if info is None:
                 raise InputError("is no longer in the archive")
-            return self._archive._read(file, name, info)
+            return read_zip_member(file, name, info, self._archive.limits)
 
     def close(self) -> None:
         with self._lock:

@@ -12,5 +12,7 @@ from ..core.stages import Source
 def pmcx_sources() -> Sequence[type[Source]]:
     from .demo.source import DemoSource
     from .folder import FolderSource
+    from .pmc.source import PmcOaSource
+    from .preprints.source import BiorxivSource, MedrxivSource
 
-    return [FolderSource, DemoSource]
+    return [FolderSource, PmcOaSource, BiorxivSource, MedrxivSource, DemoSource]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -12,7 +12,7 @@ from ..core.errors import InputError
 from ..core.net.downloads import Downloads, Ticket
 from ..core.records import Drop, Failure, Figure
 from ..core.stages import Document
-from .graphics import FileIndex, Prefer
+from .graphics import FileIndex, Prefer, with_manifest
 from .jats import ParsedArticle
 
 
@@ -56,11 +56,22 @@ class RemoteDocument(Document):
         self._tickets.clear()
 
 
-def resolve_images(parsed: ParsedArticle, index: FileIndex, prefer: Prefer = "web") -> list[Figure]:
-    """The figures with the name of the file that shows each; an empty name where there is none."""
+def resolve_images(
+    parsed: ParsedArticle,
+    index: FileIndex,
+    prefer: Prefer = "web",
+    manifest: Mapping[str, Sequence[str]] | None = None,
+) -> list[Figure]:
+    """The figures with the name of the file that shows each; an empty name where there is none.
+
+    ``manifest`` gives the files that a package lists for a figure's XML id.
+    """
     figures = []
     for figure in parsed.figures:
         hrefs = parsed.candidates.get(figure.id) or (figure.image.href,)
+        listed = (manifest or {}).get(figure.id.removeprefix(f"{parsed.article.id}/"), ())
+        if listed:
+            hrefs = with_manifest(hrefs, listed)
         image = msgspec.structs.replace(figure.image, name=index.resolve(hrefs, prefer))
         figures.append(msgspec.structs.replace(figure, image=image))
     return figures

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What the fetch layer keeps for a user (cache, request times) is this session's own.
+os.environ["PMCX_CACHE"] = tempfile.mkdtemp(prefix="pmcx-cache-")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

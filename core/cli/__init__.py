@@ -13,6 +13,7 @@ import click
 
 COMMANDS = {
     "run": ("run", "Extract panel-caption pairs from articles into a run folder."),
+    "plan": ("plan", "Show what a run would fetch: articles, bytes, licences."),
     "status": ("reading", "How a run stands: done, pending, lost, dropped."),
     "verify": ("reading", "Check every byte, row and book of a run."),
     "retry": ("run", "Try lost items of a run again."),
@@ -21,6 +22,7 @@ COMMANDS = {
     "split": ("single", "Split captions from standard input into parts."),
     "plugins": ("plugins", "List plugins and the stages they offer."),
     "check": ("plugins", "Test an installed stage against its contract."),
+    "check-live": ("live", "Ask the service behind a source whether it is as pmcx takes it to be."),
     "completion": ("plugins", "Print the shell completion script."),
 }
 """Command -> (module of this package, one line of help): known without importing the module."""
@@ -38,7 +40,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
             module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __name__)
-            command: click.Command = getattr(module, f"{cmd_name}_command")
+            command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
             return command
         self._ask_plugins()
         return super().get_command(ctx, cmd_name)

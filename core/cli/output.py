@@ -39,7 +39,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     from rich.text import Text
 
     table = Table(
-        title=title,
+        title=title or None,
         title_justify="left",
         title_style="bold",
         box=None,
@@ -106,7 +106,7 @@ def books_rows(books: Books) -> list[tuple[str, str]]:
     gone = Counter(each.why for each in books.withdrawn)
     if gone:
         told = ", ".join(f"{why} {n}" for why, n in gone.most_common())
-        rows.append(("withdrawn", f"{told} (articles, listed in withdrawn.jsonl)"))
+        rows.append(("withdrawn", f"{told} (see withdrawn.jsonl)"))
     return rows
 
 

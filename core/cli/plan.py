@@ -46,7 +46,8 @@ def plan_command(**flags: Any) -> int:
     if flags["as_json"]:
         print_json(report_dict(report))
     else:
-        print_table(_title(config.source.name, report), ("", ""), report_rows(report))
+        click.echo(_title(config.source.name, report))
+        print_table("", ("", ""), report_rows(report))
         if report.licenses:
             print_table("Licences", ("", "articles", "bytes"), _license_rows(report))
     return 1 if report.failed else 0
@@ -84,7 +85,7 @@ def report_rows(report: SurveyReport) -> Iterable[tuple[str, str]]:
 
 
 def _title(name: str, report: SurveyReport) -> str:
-    return f"What a run from {name} would fetch" + ("" if report.exact else " (estimated from a sample)")
+    return f"What a run from {name} would fetch" + ("" if report.exact else ", estimated from a sample")
 
 
 def _license_rows(report: SurveyReport) -> list[tuple[str, str, str]]:

@@ -26,6 +26,9 @@ class NetOptions(Options):
     """Seconds without any byte after which a request is given up and tried again."""
     min_rate: Annotated[float, Field(ge=0)] = 1024.0
     """Bytes per second that a body must keep up, on average over ``timeout``; slower counts as stalled."""
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Requests per second to each host, at most, over all workers of this machine; empty: only the
+    limits that a service itself has set."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 10
     """Tries for one object before it is a transient failure."""
     max_wait: Annotated[float, Field(ge=0)] = 120.0
@@ -41,14 +44,18 @@ class NetOptions(Options):
 
     def cache_folder(self) -> Path | None:
         """Where the cache is, or None for no cache."""
-        import os
-
         if self.cache.lower() == "none":
             return None
-        if self.cache:
-            return Path(self.cache)
-        base = os.environ.get("PMCX_CACHE") or os.environ.get("XDG_CACHE_HOME")
-        return Path(base or Path.home() / ".cache") / "pmcx"
+        return Path(self.cache) if self.cache else user_cache()
+
+
+def user_cache() -> Path:
+    """pmcx's folder for what may be lost: ``PMCX_CACHE``, or ``pmcx`` in the user's cache folder."""
+    import os
+
+    if own := os.environ.get("PMCX_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pmcx"
 
 
 NET_OPTIONS = frozenset(NetOptions.model_fields)

@@ -6,7 +6,8 @@ credentials from the usual AWS chain only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -49,6 +50,8 @@ class Bucket:
         cache_key: str = "",
         byte_range: tuple[int, int] | None = None,
         if_match: str = "",
+        check: Callable[[bytes], str] | None = None,
+        fresh: bool = False,
     ) -> Response:
         """One object, as :meth:`Client.get`."""
         return self.client.get(
@@ -60,6 +63,8 @@ class Bucket:
             byte_range=byte_range,
             if_match=if_match,
             sign=self.sign,
+            check=check,
+            fresh=fresh,
         )
 
     def list(self, prefix: str, delimiter: str = "", start_after: str = "") -> Iterator[Entry]:
@@ -73,7 +78,8 @@ class Bucket:
                 query["continuation-token"] = token
             elif start_after:
                 query["start-after"] = start_after
-            page = self.client.get(f"{self.base}/?{urlencode(query)}", kind="xml", sign=self.sign)
+            url = f"{self.base}/?{urlencode(query)}"
+            page = self.client.get(url, kind="xml", sign=self.sign, check=_listing_problem)
             entries, token = parse_listing(page.body)
             yield from entries
             if not token:
@@ -113,6 +119,14 @@ def parse_listing(data: bytes) -> tuple[list[Entry], str]:
     return entries, text(root, "NextContinuationToken") if more else ""
 
 
+def _listing_problem(data: bytes) -> str:
+    try:
+        parse_listing(data)
+    except (InputError, ValueError) as error:
+        return str(error)
+    return ""
+
+
 def safe_key(key: str) -> str:
     """The key itself; InputError where it could name another object or file than it says.
 
@@ -137,6 +151,9 @@ def requester_pays(region: str = "us-east-1") -> Sign:
     credentials = get_session().get_credentials()
     if credentials is None:
         raise UsageError("requester-pays buckets need AWS credentials (environment, ~/.aws, or a role)")
+
+    # Its debug log holds signatures and the session token.
+    logging.getLogger("botocore.auth").setLevel(logging.INFO)
 
     def sign(method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
         request = AWSRequest(method, url, headers={**headers, "x-amz-request-payer": "requester"})

@@ -97,7 +97,7 @@ def test_years(years: str, kept: set[str]) -> None:
 
 @pytest.mark.parametrize("years", ["20x0", "2020-2021", "2021:2020"])
 def test_years_that_are_none_are_refused(years: str) -> None:
-    with pytest.raises(ValueError, match="years|range"):
+    with pytest.raises(ValueError, match=r"years|range"):
         Filters(years=years)
 
 
