@@ -33,8 +33,10 @@ class SurveyReport:
     """Articles by licence, of those kept."""
     sizes: Counter[str] = field(default_factory=Counter)
     """Bytes by licence, of those kept."""
+    unplanned: Counter[str] = field(default_factory=Counter)
+    """What planning itself leaves out, by reason."""
     dropped: Counter[str] = field(default_factory=Counter)
-    """Articles by the reason for which they would be left out; planning's own drops are whole counts."""
+    """Of those surveyed: articles that would be left out, by reason."""
     failed: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -55,7 +57,7 @@ def survey(
     told: Callable[[int], None] = lambda done: None,
 ) -> SurveyReport:
     """Ask the source what the articles of a plan would cost; of ``sample`` of them, evenly spread, or all."""
-    report = SurveyReport(planned=plan.articles, dropped=Counter(drop.reason for drop in plan.drops))
+    report = SurveyReport(planned=plan.articles, unplanned=Counter(drop.reason for drop in plan.drops))
     source = build_stage(registry, "source", config.source.name, config.source.options)
     assert isinstance(source, Source)
     source.accept = partial(metadata_drop, filters=config.filters)

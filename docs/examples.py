@@ -9,6 +9,7 @@ Conventions, read by ``tests/docs``:
   carry ``exit=CODE``, and ``interrupt=GLOB``: press Ctrl-C as soon as a file matches.
 - A ``text`` block that ``<!-- output -->`` precedes shows what the block before it printed.
 - ``<!-- requires MODULE ... -->`` names what must be installed for the page to run.
+- ``<!-- network -->`` marks a page whose commands talk to services: they are parsed, not run.
 
 Each page has a folder of its own; its blocks run there in the order of the page.
 """
@@ -27,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
+NETWORK = "<!-- network -->"
 _FENCE = re.compile(r"```(\w+)(?:[ ]+title=\"([^\"]+)\")?")
 _COMMENT = re.compile(r"<!-- (test|output|requires)\b(.*?) -->")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -57,6 +59,15 @@ class Block:
 
 def pages() -> list[Path]:
     """The pages with examples to run: tutorials and how-to guides."""
+    return [path for path in _guides() if NETWORK not in path.read_text(encoding="utf-8")]
+
+
+def network_pages() -> list[Path]:
+    """The pages whose commands talk to services."""
+    return [path for path in _guides() if NETWORK in path.read_text(encoding="utf-8")]
+
+
+def _guides() -> list[Path]:
     return [path for part in ("tutorials", "how-to") for path in sorted((DOCS / part).glob("*.md"))]
 
 

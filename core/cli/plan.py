@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ def report_dict(report: SurveyReport) -> dict[str, Any]:
         "bytes": report.size,
         "licenses": dict(report.licenses.most_common()),
         "license_bytes": dict(report.sizes.most_common()),
+        "unplanned": dict(report.unplanned.most_common()),
         "dropped": dict(report.dropped.most_common()),
         "failed": dict(report.failed.most_common()),
         "scale": report.scale,
@@ -72,16 +74,26 @@ def report_dict(report: SurveyReport) -> dict[str, Any]:
 
 def report_rows(report: SurveyReport) -> Iterable[tuple[str, str]]:
     about = "" if report.exact else "about "
-    yield "articles", f"{report.planned} planned" + (f", {report.revised} changed" if report.revised else "")
+    changed = f", {report.revised} of them changed" if report.revised else ""
+    yield "articles", f"{report.planned} planned{changed}" + _by_reason(report.unplanned, "; without ")
     if not report.exact:
-        yield "looked at", f"{report.surveyed}, evenly spread; the figures below are estimates"
-    yield "to fetch", f"{about}{_whole(report, report.kept)} articles"
+        yield "looked at", f"{report.surveyed}, evenly spread" + _by_reason(report.dropped, "; left out ")
+    elif report.dropped:
+        yield "left out", _by_reason(report.dropped)
+    if report.failed:
+        yield "not readable", _by_reason(report.failed)
+    yield "to fetch", f"{about}{_count(_whole(report, report.kept), 'article')}"
     if report.files:
-        files = f"{about}{_whole(report, report.files)} at most"
-        yield "files", f"{files}, {about}{readable(report.size * report.scale)}"
-    for title, found in (("left out", report.dropped), ("not readable", report.failed)):
-        if found:
-            yield title, ", ".join(f"{name} {n}" for name, n in found.most_common())
+        files = _count(_whole(report, report.files), "file")
+        yield "", f"{about}{files} at most, {about}{readable(report.size * report.scale)}"
+
+
+def _by_reason(found: Counter[str], lead: str = "") -> str:
+    return lead + ", ".join(f"{name} {n}" for name, n in found.most_common()) if found else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _title(name: str, report: SurveyReport) -> str:

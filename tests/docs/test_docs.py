@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import pmcx
 from pmcx.core import config, hookspecs, records, rundir, schema, stages
 from pmcx.core.cli import COMMANDS, cli
+from pmcx.core.cli.flags import config_of
+from pmcx.core.identity import build_stage
+from pmcx.core.net.options import NetOptions
 from pmcx.core.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +65,36 @@ def test_examples_run_and_print_what_is_shown(page: Path, tmp_path: Path) -> Non
                 f"run: python docs/examples.py {name_of(page)}\n--- shown\n{printed}--- printed\n{output}"
             )
     assert ran, f"{page.name} has no example that runs"
+
+
+@pytest.mark.parametrize("page", [runnable(page) for page in examples.network_pages()])
+def test_commands_that_talk_to_services_are_right_as_far_as_they_can_be_parsed(page: Path) -> None:
+    """Every flag exists, and the options are ones of their source."""
+    parsed = 0
+    for line in _commands(page.read_text(encoding="utf-8")):
+        _, name, *given = shlex.split(line, comments=True)
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None, line
+        context = command.make_context(name, given)
+        if context.params.get("source"):
+            chosen = config_of(context.params).source
+            build_stage(Registry.discover(), "source", chosen.name, chosen.options)
+        parsed += 1
+    assert parsed, f"{page.name} has no command"
+
+
+def _commands(text: str) -> list[str]:
+    """The pmcx command lines of the shell blocks, and those in code spans of tables."""
+    blocks = "".join(block.code for block in examples.blocks(text) if block.language == "sh")
+    lines = blocks.replace("\\\n", " ").splitlines()
+    spans = [f"pmcx plan --source {_source(text)} {span}" for span in re.findall(r"\| `(--[^`]+)`", text)]
+    return [line for line in lines if line.startswith("pmcx ")] + spans
+
+
+def _source(text: str) -> str:
+    found = re.search(r"--source (\S+)", text)
+    assert found is not None
+    return found[1]
 
 
 def test_most_blocks_run_and_outputs_follow_them() -> None:
@@ -168,6 +203,10 @@ def test_every_builtin_stage_and_option_is_documented() -> None:
             _, _, rest = page.partition(f"\n### {info.kind} {info.name}\n")
             section = rest.split("\n### ")[0]
             assert section, f"{info.kind} {info.name}"
+            if issubclass(info.cls.Options, NetOptions):
+                assert "(#network-sources)" in section
+                _, _, shared = page.partition("\n## Network sources\n")
+                section += shared
             for option in info.cls.Options.model_fields:
                 assert f"| `{option}` |" in section, f"{info.name}.{option}"
 
