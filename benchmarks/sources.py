@@ -152,7 +152,7 @@ def whole_run(base: str, cache: str, out: Path) -> tuple[float, dict[str, float]
 
 def overlap() -> None:
     """Wall of a run over the larger of downloading alone and processing alone."""
-    for delay in (0.15, 0.4):
+    for delay in (0.07, 0.15):
         ratios = []
         with server(delay, ARTICLES) as base, tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)

@@ -133,7 +133,12 @@ class PreprintSource(RemoteSource):
             return drop
         archive = self.catalog.open(place.key, place.size, ref.fingerprint)
         article = meca.read_article(archive, place.member)
-        if place.member and article.id != ref.base:
+        if not place.member:
+            # Planned by its file name, as it could not be read then. Taking it under this id would have
+            # it twice as soon as an extension of the run finds it under its own.
+            detail = f"{place.key} holds {article.id}: extend the run to take it"
+            return Drop(id=ref.id, stage="fetch", reason="readable-now", detail=detail)
+        if article.id != ref.base:
             raise InputError(f"{place.key}: {article.member} is {article.id}, not {ref.base}")
         document = make_document(
             archive,

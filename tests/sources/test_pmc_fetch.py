@@ -32,17 +32,6 @@ from pmcx.sources.pmc.metadata import Metadata, file_of, license_of, media_of, p
 from pmcx.sources.pmc.source import PmcOaSource
 
 
-@pytest.fixture
-def s3() -> Iterator[S3StandIn]:
-    with S3StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture
-def bucket(s3: S3StandIn) -> PmcBucket:
-    return PmcBucket(s3)
-
-
 def source(s3: S3StandIn, **options: Any) -> PmcOaSource:
     settings = {
         "endpoint": s3.url,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,6 @@ from pmcx import InputError, TransientError, UsageError
 from pmcx.core.records import Article, ArticleRef, Drop
 from pmcx.sources.pmc.options import PmcOptions
 from pmcx.sources.pmc.source import PmcOaSource
-
-
-@pytest.fixture
-def s3() -> Iterator[S3StandIn]:
-    with S3StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture
-def bucket(s3: S3StandIn) -> PmcBucket:
-    return PmcBucket(s3)
 
 
 def source(s3: S3StandIn, **options: Any) -> PmcOaSource:

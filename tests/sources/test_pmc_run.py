@@ -22,17 +22,6 @@ from pmcx.testing import SourceSuite
 LEFT_OUT = {"damaged-xml", "wrong-md5"}
 
 
-@pytest.fixture
-def s3() -> Iterator[S3StandIn]:
-    with S3StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture
-def bucket(s3: S3StandIn) -> PmcBucket:
-    return PmcBucket(s3)
-
-
 def run(s3: S3StandIn, out: Path, extend: bool = False, **options: Any) -> pmcx.RunResult:
     given = {
         "endpoint": s3.url, "cache": str(out.parent / "cache"), "max_wait": 0.05, "attempts": 6,

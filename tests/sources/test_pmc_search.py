@@ -183,12 +183,6 @@ def test_an_answer_without_ids(
 # -- through the source -------------------------------------------------------------------------
 
 
-@pytest.fixture
-def s3() -> Iterator[S3StandIn]:
-    with S3StandIn() as standin:
-        yield standin
-
-
 def source(s3: S3StandIn, eutils: EutilsStandIn, **options: Any) -> PmcOaSource:
     settings = {
         "endpoint": s3.url, "eutils": eutils.url, "contact": "me@example.org", "cache": "none",

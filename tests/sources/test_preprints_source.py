@@ -310,7 +310,7 @@ def test_an_unreadable_archive_is_lost_by_name(bench: Bench, bucket: MecaBucket,
     assert (second.id, second.kind) == (bad.uuid, "input")
 
 
-def test_an_archive_that_does_not_come_can_be_retried(bench: Bench, bucket: MecaBucket) -> None:
+def test_an_archive_that_does_not_come_is_lost_and_then_taken_once(bench: Bench, bucket: MecaBucket) -> None:
     good, bad = bucket.add(NEW), bucket.add(DOI)
     bench.s3.faults = Faults(rate=0.0, forever={bad.key})
     refs = bench.refs(months="2026-01")
@@ -320,10 +320,11 @@ def test_an_archive_that_does_not_come_can_be_retried(bench: Bench, bucket: Meca
     assert isinstance(failed, Failure) and failed.kind == "transient"
     bench.s3.faults = Faults(rate=0.0)
     with bench.source() as source:
-        document = source.fetch(refs)[1]
-        assert isinstance(document, Document)
-        assert (document.article.id, document.article.ids.doi) == (bad.uuid, DOI)
-        assert {figure.image.name for figure in document.figures} == set(bad.images)
+        later = source.fetch(refs)[1]
+    assert isinstance(later, Drop) and (later.id, later.reason) == (bad.uuid, "readable-now")
+    assert article_id(bad) in later.detail
+    again = {ref.id for ref in bench.refs(months="2026-01")}
+    assert again == {article_id(good), article_id(bad)}, "an extension of the run takes it, once"
 
 
 def test_an_archive_replaced_after_planning(bench: Bench, bucket: MecaBucket) -> None:
