@@ -57,11 +57,15 @@ def read_books(folder: RunFolder) -> Books:
     books = Books()
     committed = folder.committed()
     retried: dict[str, list[ArticleRef]] = {}
+    left_out = {drop.id for drop in folder.plan_drops() if drop.reason != "duplicate-article"}
+    taken: set[str] = set()
     for unit in folder.units():
         done = unit.index in committed
         books.units += 1
         books.units_done += done
         for ref in unit.articles:
+            if ref.id in left_out:
+                taken.add(ref.id)
             if not ref.attempt:
                 books.planned += 1
                 books.pending += not done
@@ -74,14 +78,19 @@ def read_books(folder: RunFolder) -> Books:
         for name, value in receipt.seconds.items():
             books.seconds[name] += value  # type: ignore[assignment]
     books.done = books.counts["articles"]
-    _count_losses(folder, books, retried)
+    _count_losses(folder, books, retried, taken)
+    _settle_revised(folder, books, committed)
     books.withdrawn = withdrawn(folder, {failure.id for failure in books.failures})
     return books
 
 
-def _count_losses(folder: RunFolder, books: Books, retried: dict[str, list[ArticleRef]]) -> None:
+def _count_losses(
+    folder: RunFolder, books: Books, retried: dict[str, list[ArticleRef]], taken: set[str]
+) -> None:
     for loss in folder.losses():
         if isinstance(loss, Drop):
+            if loss.stage == "plan" and loss.id in taken:
+                continue  # an extension has planned it since
             if loss.stage == "plan":  # left out before there was a unit whose counts could hold it
                 books.counts[f"dropped.{loss.reason}"] += 1
             else:
@@ -92,6 +101,36 @@ def _count_losses(folder: RunFolder, books: Books, retried: dict[str, list[Artic
         del books.counts[kind]
     for failure in books.failures:
         books.counts[f"failed.{failure.kind}"] += 1
+
+
+def _settle_revised(folder: RunFolder, books: Books, committed: set[int]) -> None:
+    """An article that was lost and has come since in a later state is lost no more."""
+    lost = {article_of(failure.id) for failure in books.failures}
+    if not lost:
+        return
+    latest: dict[str, int] = {}
+    """Base id -> the last revision that is there, of articles that have changed."""
+    for unit in folder.units():
+        for ref in unit.articles:
+            if ref.revision and not ref.attempt and unit.index in committed and ref.id not in lost:
+                latest[ref.base] = max(ref.revision, latest.get(ref.base, 0))
+    if not latest:
+        return
+    settled = {
+        ref.id
+        for unit in folder.units()
+        for ref in unit.articles
+        if ref.id in lost and ref.revision < latest.get(ref.base, 0)
+    }
+    still = []
+    for failure in books.failures:
+        if article_of(failure.id) not in settled:
+            still.append(failure)
+            continue
+        books.counts[f"failed.{failure.kind}"] -= 1
+        books.counts["dropped.superseded"] += 1
+        books.dropped_articles += "/" not in failure.id
+    books.failures = still
 
 
 def _superseded(failure: Failure, retried: dict[str, list[ArticleRef]]) -> bool:

@@ -79,6 +79,8 @@ class RunResult:
     tolerated: int | None = None
     retried: int | None = None
     """Articles that a retry has taken up; None where there was no retry."""
+    extended: int | None = None
+    """Articles that an extension has planned; None where there was none."""
     planning: float = 0.0
     """Seconds that the source took to enumerate its articles."""
 
@@ -138,6 +140,7 @@ class Engine:
         ``extend`` first asks the source for articles that the plan does not hold yet.
         """
         self.folder.prepare()
+        extended: int | None = None
         try:
             self.observer.planning()
             if not self.folder.exists:
@@ -145,8 +148,13 @@ class Engine:
             else:
                 self._take_up()
                 if extend:
-                    self._extend()
-            return self._carry_out(self.config.max_failures)
+                    extended = self._extend()
+                elif changes := self._selection_changes():
+                    raise IdentityError(
+                        f"{self.folder.path} was planned for other articles: {'; '.join(changes)}. Add "
+                        "--extend to take these into it, or name a new --out"
+                    )
+            return dataclasses.replace(self._carry_out(self.config.max_failures), extended=extended)
         finally:
             self.folder.close()
 
@@ -191,7 +199,7 @@ class Engine:
     def _plan(self) -> None:
         plan = self._fill(Plan(self.folder.path / "tmp" / "refs.jsonl"))
         if not plan.articles:
-            raise UsageError(f"the source {self.config.source.name!r} found no articles")
+            raise UsageError(f"the source {self.config.source.name!r} found no articles{_reasons(plan)}")
         size = unit_size(plan.articles, self.config.unit_articles)
         facts = {
             "identity": self.identity,
@@ -217,25 +225,32 @@ class Engine:
             )
         self.folder.heal()
 
-    def _extend(self) -> None:
+    def _extend(self) -> int:
+        """Plan what the source has gained or changed; answers how many articles that is."""
         first = sum(1 for _ in self.folder.units())
         known = (ref for unit in self.folder.units() for ref in unit.articles)
         plan = self._fill(Plan(self.folder.path / "tmp" / "refs.jsonl", known))
-        before = load_config(self.folder.path / "run.toml", {}, {})
-        if self._selection(before) != self._selection(self.config):
+        same = not self._selection_changes()
+        if not same and not plan.incomplete:
             self.folder.note(mixed_selections=True)  # from now on, not being listed says nothing
-        elif not self.folder.manifest().get("mixed_selections"):
-            write_vanished(self.folder, plan)
+        mixed = self.folder.manifest().get("mixed_selections", False)
+        write_vanished(self.folder, plan, complete=same and not mixed and not plan.incomplete)
         drops = self._new_drops(plan.drops)
         if plan.articles or drops:
             size = self.folder.manifest()["unit_articles"]
             self.folder.extend(plan.units(size, first), drops)
+        return plan.articles
+
+    def _selection_changes(self) -> list[str]:
+        """How the options that choose articles differ from those that the run was made with."""
+        before = load_config(self.folder.path / "run.toml", {}, {})
+        return differences(self._selection(before), self._selection(self.config))
 
     def _selection(self, config: RunConfig) -> dict[str, Any]:
-        """The source and those of its options that choose articles: while they stay, absence means gone."""
         source = build_stage(self.registry, "source", config.source.name, config.source.options)
         assert isinstance(source, Source)
-        return {"name": source.name, **source.options.model_dump(include=set(source.selecting))}
+        selection: dict[str, Any] = source.options.model_dump(mode="json", include=set(source.selecting))
+        return selection
 
     def _new_drops(self, drops: list[Drop]) -> list[Drop]:
         """Those that planning has not recorded before."""
@@ -333,6 +348,13 @@ class Engine:
                 signal.signal(number, handler)
 
 
+def _reasons(plan: Plan) -> str:
+    """The first few things that planning left out, for a message."""
+    told = [f"{drop.id} {drop.reason} ({drop.detail})" for drop in plan.drops[:3]]
+    more = f" and {len(plan.drops) - 3} more" if len(plan.drops) > 3 else ""
+    return f": {', '.join(told)}{more}" if told else ""
+
+
 def derived_files(folder: RunFolder, config: RunConfig, registry: Registry, books: Books) -> dict[str, bytes]:
     """Everything in a run folder that follows from its commits, by path."""
     derived: dict[str, bytes] = {}
@@ -352,8 +374,9 @@ def derived_files(folder: RunFolder, config: RunConfig, registry: Registry, book
         "lost": books.lost_articles,
         "dropped": books.dropped_articles,
     }
-    if books.withdrawn:
+    if books.withdrawn or (folder.path / WITHDRAWN).is_file():
         derived[WITHDRAWN] = b"".join(to_json(each) + b"\n" for each in books.withdrawn)
+    if books.withdrawn:
         articles["withdrawn"] = len(books.withdrawn)
     derived["stats.json"] = pretty_json({"articles": articles, "counts": dict(sorted(books.counts.items()))})
     return dict(sorted(derived.items()))

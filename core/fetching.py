@@ -113,11 +113,18 @@ Fetch = Callable[[Sequence[ArticleRef]], list[Fetched]]
 class FetchAhead:
     """Groups in order, fetched at most ``ahead`` before they are asked for; 0 fetches on demand.
 
-    Use as a context manager: what was fetched and never asked for is closed at the end.
+    Use as a context manager: what was fetched and never asked for is closed at the end; ``cancel`` is
+    called where that end is an exception.
     """
 
-    def __init__(self, groups: Sequence[Sequence[ArticleRef]], fetch: Fetch, ahead: int) -> None:
-        self._groups, self._fetch, self._ahead = groups, fetch, ahead
+    def __init__(
+        self,
+        groups: Sequence[Sequence[ArticleRef]],
+        fetch: Fetch,
+        ahead: int,
+        cancel: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._groups, self._fetch, self._ahead, self._cancel = groups, fetch, ahead, cancel
         self._ready: queue.Queue[Group | BaseException] = queue.Queue()
         self._room = threading.Semaphore(ahead)
         self._stopped = False
@@ -133,6 +140,8 @@ class FetchAhead:
         self._stopped = True
         self._room.release()
         if self._thread is not None:
+            if exc[0] is not None:  # the run ends early: do not wait for a slow server
+                self._cancel()
             self._thread.join()
         while not self._ready.empty():
             group = self._ready.get()

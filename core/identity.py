@@ -24,12 +24,14 @@ def build_stage(registry: Registry, kind: str, name: str, options: Mapping[str, 
 
 
 def without_secrets(config: RunConfig, registry: Registry) -> RunConfig:
-    """The configuration without options of the type ``SecretStr``, to be kept in a run folder."""
+    """The configuration as a run folder keeps it: without secrets and what a stage says is not to be kept."""
 
     def public(kind: str, stage: StageConfig) -> StageConfig:
-        fields = registry.stage(kind, stage.name).cls.Options.model_fields
+        cls = registry.stage(kind, stage.name).cls
+        fields = cls.Options.model_fields
         secret = {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
-        options = {name: value for name, value in stage.options.items() if name not in secret}
+        unsaved = secret | cls.unsaved
+        options = {name: value for name, value in stage.options.items() if name not in unsaved}
         return stage.model_copy(update={"options": options})
 
     changed: dict[str, Any] = {kind: public(kind, s) for kind, s in config.stages() if kind != "exporter"}
@@ -41,7 +43,7 @@ def identity(config: RunConfig, registry: Registry) -> dict[str, Any]:
     """The identity of a run as plain JSON data: equal identities write equal bytes."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "core": folder_hash(Path(__file__).parent, skip="cli"),
+        "core": folder_hash(Path(__file__).parent, skip=("cli", "net")),
         "settings": plain_settings(config),
         "stages": [_stage_identity(registry, kind, stage) for kind, stage in config.stages()],
     }
@@ -84,13 +86,13 @@ def code_hash(info: StageInfo) -> str:
     return folder_hash(path.parent) if path.name == "__init__.py" else _digest([(path.name, path)])
 
 
-def folder_hash(folder: Path, skip: str = "") -> str:
+def folder_hash(folder: Path, skip: tuple[str, ...] = ()) -> str:
     """sha256 over the names and contents of all Python files below a package folder.
 
-    ``skip`` names a subfolder that cannot change what a run writes.
+    ``skip`` names subfolders that cannot change what a run writes.
     """
     files = [(p.relative_to(folder).as_posix(), p) for p in sorted(folder.rglob("*.py"))]
-    return _digest([(name, path) for name, path in files if not skip or not name.startswith(f"{skip}/")])
+    return _digest([(name, path) for name, path in files if name.split("/")[0] not in skip])
 
 
 def _digest(files: list[tuple[str, Path]]) -> str:

@@ -206,7 +206,7 @@ class _UnitRun:
         """Take groups of articles through; a source on a network fetches ahead, but no suspect's company."""
         ahead = 0 if alone else self.pipe.source.ahead
         fetcher = Fetcher(self.pipe.source, self.config.filters, self.ledger, self.report)
-        with FetchAhead(groups, fetcher.fetch, ahead) as fetched, self.patience:
+        with FetchAhead(groups, fetcher.fetch, ahead, self.pipe.source.cancel) as fetched, self.patience:
             following = iter(fetched)
             while True:
                 with self._waiting():
@@ -428,7 +428,7 @@ class _UnitRun:
                 journal=article.journal,
                 date=article.date,
                 ids=article.ids,
-                split=split_of(work.ref.base, self.config),
+                split=split_of(work.ref.work, self.config),
                 made_by=self.pipe.made_by,
             )
 
@@ -485,10 +485,10 @@ class _UnitRun:
         return samples
 
 
-def split_of(article: str, config: RunConfig) -> Split:
-    """The split of an article: by a hash of its id, so that no article stands in two splits."""
+def split_of(work: str, config: RunConfig) -> Split:
+    """The split of an article: by a hash of its work, so that no two versions stand in different ones."""
     splits = config.splits
-    digest = hashlib.sha256(f"{splits.salt}{article}".encode()).digest()
+    digest = hashlib.sha256(f"{splits.salt}{work}".encode()).digest()
     point = int.from_bytes(digest[:8], "big") / 2**64
     if point < splits.test:
         return "test"

@@ -42,6 +42,8 @@ class Plan:
             if not ref.attempt:
                 self._known[_short(ref.base)] = (ref.revision, _short(ref.fingerprint))
         self._seen: set[int] = set()
+        self.incomplete = ""
+        """Why the enumeration may lack articles (``Source.incomplete``)."""
 
     def fill(self, source: Source) -> None:
         """Enumerate the source; an id seen before is dropped, with the reason recorded."""
@@ -53,6 +55,7 @@ class Plan:
                 elif (ref := self._new(item)) is not None:
                     out.write(to_json(ref) + b"\n")
                     self.articles += 1
+        self.incomplete = source.incomplete
 
     def _new(self, ref: ArticleRef) -> ArticleRef | None:
         """The ref as it is to be planned; None where there is nothing to do."""
@@ -68,7 +71,10 @@ class Plan:
         revision, fingerprint = self._known[short]
         if not ref.fingerprint or fingerprint in (_short(ref.fingerprint), _short("")):
             return None
-        return msgspec.structs.replace(ref, id=f"{ref.id}.r{revision + 1}", revision=revision + 1)
+        revision += 1
+        while _short(f"{ref.id}.r{revision}") in self._known:  # the source has an article of that id
+            revision += 1
+        return msgspec.structs.replace(ref, id=f"{ref.id}.r{revision}", revision=revision)
 
     def lists(self, ref: ArticleRef) -> bool:
         """Whether the source has enumerated the article of a ref."""

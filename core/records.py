@@ -301,6 +301,13 @@ class ArticleRef(Record, frozen=True, kw_only=True):
     attempt: int = 0
     revision: int = 0
     """0 as first planned; n for the n-th change of the article that an extension of the run found."""
+    group: str = ""
+    """What all versions of a work share (``PMC123``, a DOI): it decides the split; empty: the id."""
+
+    @property
+    def work(self) -> str:
+        """What decides the split of the article."""
+        return self.group or self.base
 
     @property
     def base(self) -> str:

@@ -194,6 +194,7 @@ class RunFolder:
 
     def plan_drops(self) -> Iterator[Drop]:
         """What planning has left out."""
+        self.manifest()
         file = self.path / "failures" / "plan.jsonl"
         with _damage(file), file.open("rb") as lines:
             for line in lines:

@@ -73,6 +73,8 @@ class Stage:
     resources: ClassVar[Resources] = Resources()
     circumstantial: ClassVar[frozenset[str]] = frozenset()
     """Options that cannot change what a run writes (where an input lies, how many threads work)."""
+    unsaved: ClassVar[frozenset[str]] = frozenset()
+    """Options that a run folder does not keep (a consent, an address); given anew with each command."""
 
     def __init__(self, options: Any = None) -> None:
         """Keep the options; do nothing heavy (``open`` is the place).
@@ -183,6 +185,10 @@ class Source(Stage):
     selecting: ClassVar[frozenset[str]] = frozenset()
     """Options that choose the articles. They shape the plan alone, so they are circumstantial, too; an
     extension of a run tells what vanished only where they are the same as before."""
+    incomplete: str = ""
+    """Set by the source while it plans: why articles that are there may be missing from the enumeration (a
+    limit, a budget, articles named one by one, a search answered in part). An extension of the run then
+    takes nothing for vanished but what a Drop calls ``not-found`` or ``older-version``."""
     accept: Callable[[Article], Drop | None] = staticmethod(lambda article: None)
     """Set by the engine: whether the run's filters leave out an article of which only the metadata are
     known so far. A source that has them first asks, answers with the Drop, and saves the download.
@@ -200,6 +206,9 @@ class Source(Stage):
     def survey(self, refs: Sequence[ArticleRef]) -> Sequence[Survey | Failure | Drop]:
         """What fetching would cost, from metadata alone; one answer for each ref, in order."""
         return [Survey(ref.id) for ref in refs]
+
+    def cancel(self) -> None:
+        """Give up waiting for the network; called from another thread when a run stops early."""
 
     def fetch(self, refs: Sequence[ArticleRef]) -> Sequence[Document | Failure | Drop]:
         """Fetch and parse; one answer for each ref, in order.

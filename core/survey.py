@@ -38,6 +38,8 @@ class SurveyReport:
     dropped: Counter[str] = field(default_factory=Counter)
     """Of those surveyed: articles that would be left out, by reason."""
     failed: Counter[str] = field(default_factory=Counter)
+    blind: tuple[str, ...] = ()
+    """Filters of the run that metadata do not answer to."""
 
     @property
     def scale(self) -> float:
@@ -58,6 +60,11 @@ def survey(
 ) -> SurveyReport:
     """Ask the source what the articles of a plan would cost; of ``sample`` of them, evenly spread, or all."""
     report = SurveyReport(planned=plan.articles, unplanned=Counter(drop.reason for drop in plan.drops))
+    report.blind = tuple(
+        f"filters.{name}"
+        for name in ("years", "journals", "max_figures")
+        if getattr(config.filters, name) not in ("", (), None)
+    )
     source = build_stage(registry, "source", config.source.name, config.source.options)
     assert isinstance(source, Source)
     source.accept = partial(metadata_drop, filters=config.filters)

@@ -7,6 +7,7 @@ whose rows a reader should leave out, and why. It follows from plan, commits and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from .planning import Plan
@@ -37,11 +38,31 @@ class Vanished(Record, frozen=True, kw_only=True):
     why: str = "vanished"
 
 
-def write_vanished(folder: RunFolder, plan: Plan) -> None:
-    """Record which planned articles an enumeration of the same selection lists no more."""
+_SUPERSEDED, _NOT_FOUND = "older-version", "not-found"
+_VERSION = re.compile(r"[.v][0-9]+$")
+"""What the id of a version has beyond that of its work (``PMC1.2``, ``10.1101_1v2``)."""
+
+
+def write_vanished(folder: RunFolder, plan: Plan, complete: bool) -> None:
+    """Record which planned articles the source says are gone.
+
+    An article that a ``complete`` enumeration of the same selection does not list has vanished. Otherwise
+    only what the source calls not found, or an older version, counts as gone, beside what was gone before.
+    """
     told = {drop.id: drop.reason for drop in plan.drops}
-    gone = {ref.base: told.get(ref.base, "vanished") for ref in _planned(folder) if not plan.lists(ref)}
-    if gone or (folder.path / VANISHED).is_file():
+    before = _vanished(folder)
+    gone: dict[str, str] = {}
+    for ref in _planned(folder):
+        if plan.lists(ref):
+            continue
+        reason = told.get(ref.base) or told.get(_VERSION.sub("", ref.base))
+        if reason == _SUPERSEDED:
+            gone[ref.base] = reason
+        elif reason == _NOT_FOUND or (complete and reason is None):
+            gone[ref.base] = "vanished"
+        elif ref.base in before:
+            gone[ref.base] = before[ref.base]
+    if gone or before:
         lines = (to_json(Vanished(id=base, why=why)) + b"\n" for base, why in gone.items())
         folder.write(VANISHED, b"".join(lines))
 

@@ -235,7 +235,12 @@ class FolderSource(Source):
                 with guarded(path):
                     size = (root.base / path).stat().st_size
                 article_id = make_article_id(Ids(pmcid=match[1], version=match[2] or ""), fallback)
-                yield ArticleRef(id=article_id, locator=_locator(number, path), fingerprint=f"size:{size}")
+                yield ArticleRef(
+                    id=article_id,
+                    locator=_locator(number, path),
+                    fingerprint=f"size:{size}",
+                    group=match[1],
+                )
             elif is_xml(name) or (root.file and not is_archive(name) and _begins(root.base / path, b"<")):
                 with guarded(path):
                     data = read_file(root.base / path, self._limits)
@@ -444,7 +449,7 @@ def _walk(base: Path) -> Iterator[tuple[str, bool]]:
 
 def _article_refs(data: bytes | InputError, place: _Place, fallback: str) -> Iterator[ArticleRef]:
     """One ref for each article of an XML file, or one to fail later where it cannot be read."""
-    from .jats import make_article_id, scan
+    from .jats import make_article_id, scan, work_of
 
     try:
         if isinstance(data, InputError):
@@ -460,6 +465,7 @@ def _article_refs(data: bytes | InputError, place: _Place, fallback: str) -> Ite
             id=make_article_id(head.ids, own),
             locator=dataclasses.replace(place, index=index).locator(),
             fingerprint=fingerprint,
+            group=work_of(head.ids),
         )
 
 

@@ -18,10 +18,10 @@ from ..core.records import Article, Drop, Figure, Ids, License
 from .jats_figures import FigureWriter, find_figures
 from .jats_license import article_license, copyright_words
 from .jats_mentions import Series, Targets, find_mentions
-from .jats_meta import article_meta, make_article_id, read_article, read_ids
+from .jats_meta import article_meta, make_article_id, read_article, read_ids, work_of
 from .jats_xml import SAFE, Element, Tree, articles, is_article, local_name, mend, read_xml, strip_namespace
 
-__all__ = ["ArticleHead", "ParsedArticle", "make_article_id", "parse", "scan"]
+__all__ = ["ArticleHead", "ParsedArticle", "make_article_id", "parse", "scan", "work_of"]
 
 log = logging.getLogger(__name__)
 

@@ -104,6 +104,15 @@ def make_article_id(ids: Ids, fallback: str) -> str:
     return _UNSAFE_FALLBACK.sub("_", fallback).strip("._") or "article"
 
 
+def work_of(ids: Ids) -> str:
+    """What all versions of an article share: PMCID, DOI without a version, or PMID; empty without any."""
+    if ids.pmcid:
+        return ids.pmcid
+    if ids.doi:
+        return re.sub(r"v\d+$", "", ids.doi.casefold())
+    return f"PMID{ids.pmid}" if ids.pmid else ""
+
+
 def read_article(article: Element, meta: Element, *, source: str, article_id: str) -> Article:
     """The record of an article (namespaces already stripped)."""
     parts: dict[str, list[Element]] = {}

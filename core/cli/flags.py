@@ -17,6 +17,15 @@ OUT = click.Path(file_okay=False, path_type=Path)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NET_FLAGS = (
+    click.option("--endpoint", metavar="URL", help="Mirror or test server instead of the source's service."),
+    click.option("--contact", metavar="EMAIL", help="Your address, sent to the source's service; not kept."),
+    click.option("--offline", is_flag=True, default=None, help="Use only what is in the cache."),
+    click.option(
+        "--requester-pays", is_flag=True, default=None, help="Agree to pay for downloads (AWS); not kept."
+    ),
+)
+
 SOURCE_FLAGS = ("endpoint", "contact", "offline", "requester_pays", "query")
 """Flags that are short for an option of the source."""
 
@@ -35,10 +44,7 @@ _FLAGS = (
         help="Input of the source: path or id (repeatable).",
     ),
     click.option("--query", metavar="TERM", help="Search term, for sources that search."),
-    click.option("--endpoint", metavar="URL", help="Mirror or test server instead of the source's service."),
-    click.option("--contact", metavar="EMAIL", help="Your address, sent to the source's service."),
-    click.option("--offline", is_flag=True, default=None, help="Use only what is in the cache."),
-    click.option("--requester-pays", is_flag=True, default=None, help="Agree to pay for downloads (AWS)."),
+    *_NET_FLAGS,
     _stage_option("detector", "Default: gutters."),
     _stage_option("reader", "Default: none."),
     _stage_option("splitter", "Default: rules."),
@@ -62,7 +68,9 @@ _FLAGS = (
         "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting: filters.min_side=64."
     ),
     click.option(
-        "--license", type=click.Choice(["any", "known", "noncommercial", "commercial"]), help="Licences kept."
+        "--license",
+        type=click.Choice(["any", "known", "noncommercial", "commercial"]),
+        help="Licences kept (any).",
     ),
     click.option("--workers", type=click.IntRange(0), help="Processes; 0 (default): one for each core."),
     click.option("--no-plugin", "blocked", multiple=True, metavar="NAME", help="Do not load this plugin."),
@@ -75,6 +83,18 @@ def run_flags(command: F) -> F:
     for option in reversed(_FLAGS):
         command = option(command)
     return command
+
+
+def net_flags(command: F) -> F:
+    """Add the flags of network sources that a run does not keep or that may change."""
+    for option in reversed(_NET_FLAGS):
+        command = option(command)
+    return command
+
+
+def source_options(flags: dict[str, Any]) -> dict[str, Any]:
+    """The options of the source that flags of their own give."""
+    return {key: flags[key] for key in SOURCE_FLAGS if flags.get(key) is not None}
 
 
 def config_of(flags: dict[str, Any]) -> Any:
@@ -93,7 +113,7 @@ def config_of(flags: dict[str, Any]) -> Any:
             # Absolute, so that the run can be resumed from any working folder.
             options["input"] = [str(Path(p).absolute()) if Path(p).exists() else p for p in flags["inputs"]]
         if kind == "source":
-            options.update({key: flags[key] for key in SOURCE_FLAGS if flags.get(key) is not None})
+            options.update(source_options(flags))
         if name or options:
             chosen[kind] = {**({"name": name} if name else {}), "options": options}
     if flags["exports"]:

@@ -82,6 +82,8 @@ def report_rows(report: SurveyReport) -> Iterable[tuple[str, str]]:
         yield "left out", _by_reason(report.dropped)
     if report.failed:
         yield "not readable", _by_reason(report.failed)
+    if report.blind:
+        yield "not counted", f"{', '.join(report.blind)}: known only when an article is read"
     yield "to fetch", f"{about}{_count(_whole(report, report.kept), 'article')}"
     if report.files:
         files = _count(_whole(report, report.files), "file")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..config import parse_assignments
-from .flags import OUT, config_of, run_flags
+from .flags import OUT, config_of, net_flags, run_flags, source_options
 
 _RUN_EPILOG = """\b
 Exit codes: 0 done; 1 items were lost, or more than --max-failures, or the output
@@ -32,6 +32,8 @@ def run_command(**flags: Any) -> int:
     pmcx run --source demo --out demo-out
     pmcx run --source folder --input articles/ --detector gutters \\
              --export webdataset --export parquet --out out --workers 4
+    pmcx run --source pmc-oa --query 'melanoma[title]' --license commercial --out out
+    pmcx run --out out --extend
     """
     from ..engine import Engine
     from .progress import display
@@ -43,6 +45,8 @@ def run_command(**flags: Any) -> int:
     observer = display(quiet=flags["quiet"])
     with observer:
         result = Engine(config, out, observer=observer).run(extend=flags["extend"])
+    if result.extended == 0:
+        click.echo("nothing new or changed at the source", err=True)
     return _summary(result, flags["as_json"])
 
 
@@ -55,33 +59,27 @@ def run_command(**flags: Any) -> int:
     type=click.Choice(["transient", "input", "bug"]),
     help="Kinds of failure to try again (repeatable). Default: transient.",
 )
+@net_flags
 @click.option("--source-option", multiple=True, metavar="KEY=VALUE", help="Changed option of the source.")
 @click.option("--workers", type=click.IntRange(0), help="Processes; 0: one for each core.")
 @click.option("--json", "as_json", is_flag=True, help="Print the final books as JSON on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary.")
-def retry_command(
-    run: Path,
-    kinds: tuple[Any, ...],
-    source_option: tuple[str, ...],
-    workers: int | None,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+def retry_command(run: Path, kinds: tuple[Any, ...], **flags: Any) -> int:
     """Try the lost items of a run again, in units of their own; committed shards stay as they are."""
     from ..engine import Engine
     from .progress import display
 
-    observer = display(quiet=quiet)
+    changes: dict[str, Any] = {"workers": flags["workers"]}
+    options = {**parse_assignments(flags["source_option"], "--source-option"), **source_options(flags)}
+    if options:
+        changes["source"] = {"options": options}
+    observer = display(quiet=flags["quiet"])
     with observer:
-        changes: dict[str, Any] = {"workers": workers}
-        if source_option:
-            changes["source"] = {"options": parse_assignments(source_option, "--source-option")}
-        engine = Engine.resume(run, observer, changes)
         wanted = frozenset(kinds or ("transient",))
-        result = engine.retry(wanted)
+        result = Engine.resume(run, observer, changes).retry(wanted)
     if result.retried == 0:
         click.echo(f"nothing new to retry: no item is lost as {' or '.join(sorted(wanted))}", err=True)
-    return _summary(result, as_json)
+    return _summary(result, flags["as_json"])
 
 
 def _dry_run(config: Any, out: Path, as_json: bool) -> int:

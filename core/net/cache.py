@@ -37,9 +37,10 @@ class DiskCache:
         path = self._path(key)
         try:
             data = path.read_bytes()
-            os.utime(path)
         except OSError:
             return None
+        with contextlib.suppress(OSError):  # a cache of somebody else that may only be read is one, too
+            os.utime(path)
         body = data[_CHECK.size :]
         if len(data) < _CHECK.size or _CHECK.unpack_from(data) != (len(body), zlib.crc32(body)):
             with contextlib.suppress(OSError):

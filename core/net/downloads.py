@@ -11,7 +11,9 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 HELD_BYTES = 256 * 2**20
-"""Downloaded bytes that wait to be taken, at most, about."""
+"""Downloaded bytes that wait to be taken, and those expected of downloads under way, at most, about."""
+FIRST = 4
+"""Downloads that begin at once while nothing is known of their sizes; they share the room."""
 
 
 class Ticket:
@@ -47,22 +49,27 @@ class Ticket:
 
     def _ahead(self) -> None:
         """Run in the background, once there is room."""
-        if self._owner._wait_for_room(lambda: self._claimed):
-            self._run(ahead=True)
+        reserved = self._owner._reserve(lambda: self._claimed)
+        if reserved is not None:
+            self._run(reserved)
 
-    def _run(self, ahead: bool = False) -> None:
+    def _run(self, reserved: int = 0) -> None:
+        """Download, unless that has begun; ``reserved`` bytes are counted for it already."""
         with self._lock:
-            if self._claimed:
-                return
-            self._claimed = True
+            mine, self._claimed = not self._claimed, True
+        if not mine:
+            self._owner._let_go(reserved)
+            return
         try:
             data = self._call()
         except BaseException as error:
+            self._owner._let_go(reserved)
             self._answer.set_exception(error)
             return
-        if ahead:
+        self._owner._learn(len(data))
+        if reserved:
             self._held = len(data)
-            self._owner._hold(self._held)
+            self._owner._let_go(reserved - len(data))
         self._answer.set_result(data)
 
 
@@ -75,6 +82,8 @@ class Downloads:
         self._room = threading.Condition()
         self._limit = held
         self._bytes = 0
+        """Waiting to be taken, and expected of the downloads under way."""
+        self._typical = held / FIRST
         self._closed = False
 
     def map(self, call: Callable[[T], A], items: Iterable[T]) -> list[A]:
@@ -96,16 +105,21 @@ class Downloads:
         self._articles.shutdown(wait=True, cancel_futures=True)
         self._files.shutdown(wait=True, cancel_futures=True)
 
-    def _wait_for_room(self, claimed: Callable[[], bool]) -> bool:
-        """Whether there is room now; False where the download is not wanted ahead any more."""
+    def _reserve(self, claimed: Callable[[], bool]) -> int | None:
+        """Wait for room and reserve what a download typically takes; None where it is not wanted any more."""
         with self._room:
             while self._bytes >= self._limit and not claimed() and not self._closed:
                 self._room.wait(0.2)
-            return not self._closed
-
-    def _hold(self, size: int) -> None:
-        with self._room:
+            if self._closed or claimed():
+                return None
+            size = max(1, round(self._typical))
             self._bytes += size
+            return size
+
+    def _learn(self, size: int) -> None:
+        """Follow the sizes: large ones at once, so that they do not come in crowds, small ones slowly."""
+        with self._room:
+            self._typical = max(size, self._typical + (size - self._typical) / 8)
 
     def _let_go(self, size: int) -> None:
         with self._room:

@@ -4,10 +4,44 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from ..errors import UsageError
 from ..stages import Options
+
+
+def _base_address(value: str) -> str:
+    if not value:
+        return ""
+    form = "must be http://host or https://host, a port and a path may follow"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{form} ({error})") from error
+    if "@" in value:
+        # Not a ValueError, whose message would come with the value.
+        raise UsageError(
+            "an address with a user name or password is refused, as addresses are kept in run folders and "
+            "logs, and no other HTTP authentication is supported; name a mirror that needs none"
+        )
+    clean = value.isascii() and value.isprintable() and not set(' \\"<>^`{|}') & set(value)
+    if parts.scheme not in ("http", "https") or not host or "?" in value or "#" in value or not clean:
+        raise ValueError(form)
+    return value.rstrip("/")
+
+
+def _header_text(value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("must be plain ASCII, as it is sent in a header of each request")
+    return value
+
+
+BaseAddress = Annotated[str, AfterValidator(_base_address)]
+"""The address of a service: http or https, without credentials, query, fragment and closing slash; may be
+empty."""
 
 
 class NetOptions(Options):
@@ -16,9 +50,9 @@ class NetOptions(Options):
     Proxies are taken from ``HTTPS_PROXY``/``HTTP_PROXY``/``NO_PROXY``, as usual.
     """
 
-    endpoint: str = ""
+    endpoint: BaseAddress = ""
     """Base address that replaces the service's own (a mirror, a test server)."""
-    contact: str = ""
+    contact: Annotated[str, AfterValidator(_header_text)] = ""
     """E-mail address sent with requests, so that the operator can reach you."""
     connections: Annotated[int, Field(ge=1, le=256)] = 16
     """Requests under way at once, in each worker."""
@@ -46,16 +80,27 @@ class NetOptions(Options):
         """Where the cache is, or None for no cache."""
         if self.cache.lower() == "none":
             return None
-        return Path(self.cache) if self.cache else user_cache()
+        return _expanded(self.cache) if self.cache else user_cache()
 
 
-def user_cache() -> Path:
-    """pmcx's folder for what may be lost: ``PMCX_CACHE``, or ``pmcx`` in the user's cache folder."""
+def user_cache() -> Path | None:
+    """pmcx's folder for what may be lost: ``PMCX_CACHE``, or ``pmcx`` in the user's cache folder.
+
+    None for a user who has no home folder (a bare uid in a container).
+    """
     import os
 
     if own := os.environ.get("PMCX_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pmcx"
+        return _expanded(own)
+    base = _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return base / "pmcx" if base else None
+
+
+def _expanded(folder: str) -> Path | None:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:  # there is no home folder
+        return None
 
 
 NET_OPTIONS = frozenset(NetOptions.model_fields)

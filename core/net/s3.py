@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..errors import InputError, PluginError, UsageError
-from .client import Client, Kind, Response, Sign
+from ..errors import InputError, PluginError, TransientError, UsageError
+from .checks import Kind
+from .client import Client, Response, Sign
 
 AWS = "https://{bucket}.s3.amazonaws.com"
 
@@ -70,6 +71,7 @@ class Bucket:
     def list(self, prefix: str, delimiter: str = "", start_after: str = "") -> Iterator[Entry]:
         """Objects (and common prefixes) below a prefix, in the server's order, page by page."""
         token = ""
+        seen: set[str] = set()
         while True:
             query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
             if delimiter:
@@ -84,10 +86,16 @@ class Bucket:
             yield from entries
             if not token:
                 return
+            if token in seen:
+                raise TransientError(f"{self.base}/: the listing of {prefix!r} goes round in circles")
+            seen.add(token)
 
 
 def parse_listing(data: bytes) -> tuple[list[Entry], str]:
-    """The entries of a ListObjectsV2 answer and the token of the next page ('' at the end)."""
+    """The entries of a ListObjectsV2 answer and the token of the next page ('' at the end).
+
+    InputError for anything else, and for a page that is not the last one but names no next.
+    """
     from urllib.parse import unquote_plus
 
     from lxml import etree
@@ -97,6 +105,9 @@ def parse_listing(data: bytes) -> tuple[list[Entry], str]:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise InputError(f"not a bucket listing: {error}") from error
+
+    if etree.QName(root).localname != "ListBucketResult":
+        raise InputError(f"not a bucket listing but <{etree.QName(root).localname}>")
 
     def text(node: Any, name: str) -> str:
         found = node.find(f"{{*}}{name}")
@@ -115,8 +126,11 @@ def parse_listing(data: bytes) -> tuple[list[Entry], str]:
     entries += [
         Entry(key=decode(text(node, "Prefix")), prefix=True) for node in root.iterfind("{*}CommonPrefixes")
     ]
-    more = text(root, "IsTruncated") == "true"
-    return entries, text(root, "NextContinuationToken") if more else ""
+    more = text(root, "IsTruncated").strip().lower() in ("true", "1")
+    token = text(root, "NextContinuationToken") if more else ""
+    if more and not token:
+        raise InputError("a part of a bucket listing that does not say how to go on")
+    return entries, token
 
 
 def _listing_problem(data: bytes) -> str:

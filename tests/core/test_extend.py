@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from digests import digests
@@ -100,10 +101,75 @@ def test_a_changed_article_stays_in_its_split(tmp_path: Path) -> None:
 def test_another_selection_tells_nothing_of_what_vanished(shelf: Shelf, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text(json.dumps({"T1": {"fingerprint": "1"}}))
+    with pytest.raises(pmcx.UsageError, match=r"planned for other articles.*--extend"):
+        shelf.run(source_options={"shelf": str(other)})
     assert shelf.run(extend=True, source_options={"shelf": str(other)}).books.done == 13
     assert shelf.withdrawn() == {}
     shelf.run(extend=True)
     assert shelf.withdrawn() == {}, "the first selection does not list T1, which is no news"
+
+
+def test_what_a_partial_enumeration_does_not_list_has_not_vanished(shelf: Shelf) -> None:
+    listed = dict(shelf.articles)
+    partial: dict[str, Any] = {"incomplete": "only the first", "S0": listed["S0"]}
+    shelf.articles = partial
+    shelf.run(extend=True)
+    assert shelf.withdrawn() == {}
+    shelf.articles = partial | {
+        "S1": {"missing": True},
+        "S2": {"missing": True, "reason": "over-budget"},
+        "S3": {"missing": True, "reason": "older-version"},
+    }
+    shelf.run(extend=True)
+    assert shelf.withdrawn() == {"S1": ("vanished", ""), "S3": ("older-version", "")}
+    shelf.articles = partial
+    shelf.run(extend=True)
+    assert set(shelf.withdrawn()) == {"S1", "S3"}, "silence takes nothing back"
+    shelf.articles = listed
+    shelf.run(extend=True)
+    assert shelf.withdrawn() == {}
+    assert len(shelf.articles_of_pairs()) == 12, "what came back is read again"
+    assert pmcx.verify(shelf.out).ok
+
+
+def test_a_lost_article_that_comes_in_a_later_state_is_lost_no_more(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.articles["S1"]["state"] = "down"
+    assert shelf.run().exit_code == 1
+    shelf.articles["S1"] = {"fingerprint": "2"}
+    result = shelf.run(extend=True)
+    assert (result.exit_code, result.books.lost, result.books.counts["dropped.superseded"]) == (0, 0, 1)
+    assert result.books.balanced
+    assert shelf.articles_of_pairs()["S1.r1"] == 3
+    assert pmcx.verify(shelf.out).ok
+
+
+def test_versions_of_a_work_share_a_split(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.articles = {f"W{n}.{v}": {"group": f"W{n}"} for n in range(12) for v in (1, 2)}
+    shelf.run(splits={"validation": 0.3, "test": 0.3})
+    splits: dict[str, set[str]] = {}
+    for view in pmcx.open(shelf.out):
+        splits.setdefault(view.record.article.partition(".")[0], set()).add(view.record.split)
+    assert all(len(found) == 1 for found in splits.values())
+    assert len(set.union(*splits.values())) > 1
+
+
+def test_an_article_that_was_left_out_and_is_planned_later_is_counted_once(shelf: Shelf) -> None:
+    shelf.articles["S50"] = {"missing": True, "reason": "over-budget"}
+    assert shelf.run(extend=True).books.counts["dropped.over-budget"] == 1
+    shelf.articles["S50"] = {"fingerprint": "1"}
+    books = shelf.run(extend=True).books
+    assert (books.counts["dropped.over-budget"], books.done) == (0, 13)
+
+
+def test_an_id_that_the_source_has_itself_is_not_given_to_a_change(shelf: Shelf) -> None:
+    shelf.articles["S1.r1"] = {"fingerprint": "1"}
+    shelf.run(extend=True)
+    shelf.articles["S1"]["fingerprint"] = "2"
+    shelf.run(extend=True)
+    assert shelf.withdrawn() == {"S1": ("changed", "S1.r2")}
+    assert pmcx.verify(shelf.out).ok
 
 
 def test_a_run_that_dies_after_planning_an_extension_is_taken_up(shelf: Shelf) -> None:

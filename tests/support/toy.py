@@ -186,10 +186,14 @@ class ShelfSource(ToySource):
 
     def plan(self) -> Iterator[pmcx.ArticleRef | pmcx.Drop]:
         for name, facts in self._shelf().items():
-            if facts.get("missing"):
-                yield pmcx.Drop(id=name, stage="anything", reason="not-found")
+            if name == "incomplete":
+                self.incomplete = str(facts)
+            elif facts.get("missing"):
+                yield pmcx.Drop(id=name, stage="anything", reason=facts.get("reason", "not-found"))
             else:
-                yield pmcx.ArticleRef(id=name, locator=name, fingerprint=facts.get("fingerprint", ""))
+                group = facts.get("group", "")
+                fingerprint = facts.get("fingerprint", "")
+                yield pmcx.ArticleRef(id=name, locator=name, fingerprint=fingerprint, group=group)
 
     def survey(self, refs: Sequence[pmcx.ArticleRef]) -> list[pmcx.Survey | pmcx.Drop]:
         found: list[pmcx.Survey | pmcx.Drop] = []
@@ -200,7 +204,7 @@ class ShelfSource(ToySource):
         return found
 
     def _one(self, ref: pmcx.ArticleRef) -> pmcx.Document | pmcx.Failure | pmcx.Drop:
-        facts = self._shelf()[ref.locator]
+        facts: Any = self._shelf()[ref.locator]
         if facts.get("state") == "down":
             raise pmcx.TransientError("the server is down")
         terms = License(code=facts.get("license", "CC BY"))
