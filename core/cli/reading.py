@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .progress import STAGES
+
 if TYPE_CHECKING:
     from ..dataset import PairView
 
 RUN = click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+
+
+_STAGE_ORDER = {name: place for place, name in enumerate(STAGES)}
 
 
 @click.command("status")
@@ -45,7 +50,7 @@ def status_command(run: Path, failures: bool, drops: bool, as_json: bool) -> int
     if whole:
         rows = [
             (name, f"{value:.1f} s", f"{value / whole:.0%}")
-            for name, value in sorted(stages.items(), key=lambda item: -item[1])
+            for name, value in sorted(stages.items(), key=lambda item: _STAGE_ORDER.get(item[0], 99))
         ]
         print_table("Time by stage", ("", "", ""), rows)
     if failures:

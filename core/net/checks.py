@@ -17,6 +17,8 @@ _PROLOG = re.compile(
 """One thing that may stand before the first element (XML 1.0, 2.8)."""
 _START = re.compile(rb"<([^\s<>/!?&][^\s<>/]*)")
 
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+
 
 def mismatch(data: bytes, md5: str, size: int | None) -> str:
     """How the bytes differ from what was promised; "" where they do not."""
@@ -96,6 +98,22 @@ def _json_problem(data: bytes) -> str:
     except RecursionError:
         return "JSON that is nested too deeply"
     return ""
+
+
+def part_end(content_range: str, first: int, stop: int | None, total: int | None) -> int | None:
+    """Where a partial answer ends (exclusive); None where it is not the one from ``first`` to ``stop``.
+
+    ``stop`` None asks for all the rest; ``total`` is the size that the object was said to have before.
+    """
+    found = _CONTENT_RANGE.fullmatch(content_range.strip())
+    if found is None:
+        return None
+    begin, end = int(found[1]), int(found[2]) + 1
+    size = total if found[3] == "*" else int(found[3])
+    if total is not None and size != total:
+        return None
+    wanted = size if stop is None else stop if size is None else min(stop, size)
+    return end if begin == first and wanted in (None, end) else None
 
 
 def decoded(data: bytes, encoding: str, limit: int) -> bytes:

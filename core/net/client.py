@@ -21,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ..errors import InputError, TransientError
 from .cache import DiskCache
-from .checks import Kind, decoded, mismatch, wrong_kind
+from .checks import Kind, decoded, mismatch, part_end, wrong_kind
 from .limits import HostLimits
 from .options import NetOptions, user_cache
 
@@ -42,7 +42,6 @@ HEADER_TIMEOUTS = 4
 """Connecting, sending and all headers may take so many times ``timeout`` together."""
 ERROR_BYTES = 4096
 """How much of an error's body is read."""
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 
 
@@ -243,8 +242,8 @@ class Client:
         from .transport import FAILURES
 
         url = asked.url
-        body = _Body(etag=asked.if_match, deadline=deadline)
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        body = _Body(deadline=deadline)
+        host = _host(url)
         why = ""
         for attempt in range(1, self.options.attempts + 1):
             if not self.limits.wait(host, deadline - time.monotonic()):
@@ -256,17 +255,18 @@ class Client:
             try:
                 response = self._once(asked, body)
                 self._decode(response, body, md5, size)
-                why = problem(response.body)
-                if not why:
-                    return response
-                body = _Body(etag=asked.if_match, deadline=deadline)
             except _AgainError as again:
                 why, wait = str(again), again.wait
             except FAILURES as error:
                 why = f"{type(error).__name__}: {error}".rstrip(": ")
             except (httpx.InvalidURL, UnicodeError) as error:
                 raise InputError(f"{_short(url)}: no address that can be asked for ({error})") from error
-            if time.monotonic() + (wait or 0.0) > deadline:
+            else:
+                why = problem(response.body)
+                if not why:
+                    return response
+                body = _Body(deadline=deadline)
+            if time.monotonic() + min(wait or 0.0, self.options.max_wait) > deadline:
                 raise TransientError(f"{_short(url)}: {why} (attempt {attempt}, no time left)")
             if attempt < self.options.attempts:
                 self._pause(host, attempt, wait)
@@ -287,8 +287,8 @@ class Client:
         if body.size or asked.byte_range is not None:
             start, stop = asked.byte_range or (0, None)
             sent["range"] = f"bytes={start + body.size}-{'' if stop is None else stop - 1}"
-        if body.size or asked.if_match:
-            sent["if-match"] = f'"{body.etag}"'
+        if version := body.etag if body.size else asked.if_match:
+            sent["if-match"] = f'"{version}"'
         url, sign = asked.url, asked.sign
         for _ in range(MAX_REDIRECTS):
             signed = sign("GET", url, sent) if sign is not None else sent
@@ -376,18 +376,12 @@ class Client:
             body.forget()
             raise _AgainError("an encoded part of the object")
         told = answer.headers.get("content-range", "")
-        found = _CONTENT_RANGE.fullmatch(told.strip())
         start, stop = byte_range or (0, None)
-        first = start + body.size
-        if found is not None:
-            total = None if found[3] == "*" else int(found[3])
-            stop = total if stop is None or (total is not None and total < stop) else stop
-            if body.total is not None and byte_range is None and total not in (None, body.total):
-                found = None
-        if found is None or int(found[1]) != first or stop not in (None, int(found[2]) + 1):
+        end = part_end(told, start + body.size, stop, body.total)
+        if end is None:
             body.forget()
             raise _AgainError(f"another part of the object than was asked for ({told[:60] or 'unnamed'})")
-        body.end = int(found[2]) + 1 - start
+        body.end = end - start
 
     def _read(self, answer: httpx.Response, body: _Body) -> None:
         """Read the body into ``body``, watching size and pace; what came stays there for a resume."""
@@ -437,14 +431,16 @@ class Client:
 
 def _redirect(url: str, location: str) -> str:
     """The next address, on the same host; another host is never followed."""
+    import httpx
+
     try:
         target = urljoin(url, location)
         here, there = urlsplit(url), urlsplit(target)
         name, _ = there.hostname, there.port
-    except ValueError as error:
+        httpx.URL(target)
+    except (ValueError, httpx.InvalidURL) as error:
         raise _AgainError("redirected to something that is no address") from error
-    unprintable = not target.isprintable()
-    if not location or unprintable or (here.scheme, here.netloc) != (there.scheme, there.netloc):
+    if not location or (here.scheme, here.netloc) != (there.scheme, there.netloc):
         raise _AgainError(f"redirected to {(name or 'nowhere')[:100]!r}, which is not followed")
     return target
 
@@ -491,6 +487,14 @@ class _NoQueries(logging.Filter):
 
 
 logging.getLogger("httpx").addFilter(_NoQueries())
+
+
+def _host(url: str) -> str:
+    """The host (and port) of an address; InputError for what is none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError as error:
+        raise InputError(f"no address that can be asked for: {error}") from error
 
 
 def _short(url: str) -> str:

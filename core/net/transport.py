@@ -76,8 +76,8 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        inner = self._inner.start_tls(ssl_context, server_hostname, self._backend.left(timeout))
         self._backend.remove(self)
+        inner = self._inner.start_tls(ssl_context, server_hostname, self._backend.left(timeout))
         return _Stream(inner, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
