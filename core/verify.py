@@ -25,6 +25,8 @@ class Report:
     pairs: int = 0
     complete: bool = False
     problems: list[str] = field(default_factory=list)
+    splits: dict[str, str] = field(default_factory=dict)
+    """Work (PMCID, DOI or article id) -> the split in which it was met."""
 
     @property
     def ok(self) -> bool:
@@ -34,8 +36,8 @@ class Report:
 def verify(path: Path, deep: bool = True) -> Report:
     """Check every committed file's bytes, the books, stray files and (``deep``) every row.
 
-    Deep checks: keys unique over the run, the image's sha256 and size, box inside the source image,
-    ``subcaption`` equal to the caption's characters of its spans, mention spans in range, a licence and
+    Deep checks: keys unique over the run, no work in two splits, the image's sha256 and size, box inside
+    the source image, ``subcaption`` equal to the caption's characters of its spans, mention spans in range, a licence and
     an attribution in every row.
     """
     run = Run(path)
@@ -101,6 +103,9 @@ def _check_unit(run: Run, receipt: Receipt, deep: bool, keys: set[str], report: 
                         if pair.key in keys:
                             report.problems.append(f"{name}: the key {pair.key!r} occurs twice")
                         keys.add(pair.key)
+                        work = pair.ids.pmcid or pair.ids.doi.casefold() or pair.article
+                        if report.splits.setdefault(work, pair.split) != pair.split:
+                            report.problems.append(f"{name}: {work} is in two splits")
             except (PmcxError, OSError, ValueError) as error:
                 report.problems.append(f"{name}: unreadable after {rows} rows: {error}")
                 continue

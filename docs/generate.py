@@ -261,7 +261,7 @@ STAGE_ATTRIBUTES = (
         "`circumstantial`",
         "Options that change how the stage works, never what it answers; a run may be resumed with others.",
     ),
-    ("`unsaved`", "Options that a run folder does not keep, such as a consent; given anew with each command."),
+    ("`unsaved`", "Options that a run folder does not keep (a consent); given anew with each command."),
     ("`options`", "The validated options, on the object."),
 )
 HELPERS = (

@@ -27,6 +27,7 @@ class RemoteSource(Source):
     """
 
     ahead = 3
+    unsaved = frozenset({"contact", "offline"})
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
@@ -52,6 +53,10 @@ class RemoteSource(Source):
         self._client = Client(self.net, self.rates())
         self._client.__enter__()
         self._downloads = Downloads(self.net.connections)
+
+    def cancel(self) -> None:
+        if self._client is not None:
+            self._client.stop()
 
     def close(self) -> None:
         if self._client is not None:

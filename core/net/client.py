@@ -353,10 +353,11 @@ class Client:
         return text[:ERROR_BYTES].decode("utf-8", "replace")
 
     def _check_version(self, answer: httpx.Response, url: str, body: _Body, if_match: str) -> None:
-        """Servers that do not know If-Match send another version without a word."""
+        """A server that does not know If-Match sends another version without a word."""
         etag = _strong(answer.headers.get("etag", ""))
         if if_match and etag and etag != if_match:
-            raise ChangedError(f"{_short(url)} changed on the server (its ETag was {if_match})")
+            # Not ChangedError: whether the object changed, or a cache on the way is stale, nobody knows.
+            raise TransientError(f"{_short(url)}: ETag {etag[:80]} where {if_match} was asked for")
         if body.size and answer.status_code == 206 and etag != body.etag:
             body.forget()
             raise _AgainError("a part of another version of the object")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from ..errors import UsageError
 from ..stages import Options
 
 
-def _base_address(value: str) -> str:
+def _base_address(value: str, info: ValidationInfo) -> str:
     if not value:
         return ""
     form = "must be http://host or https://host, a port and a path may follow"
@@ -24,8 +24,8 @@ def _base_address(value: str) -> str:
     if "@" in value:
         # Not a ValueError, whose message would come with the value.
         raise UsageError(
-            "an address with a user name or password is refused, as addresses are kept in run folders and "
-            "logs, and no other HTTP authentication is supported; name a mirror that needs none"
+            f"{info.field_name}: an address with a user name or password is refused, as addresses are kept "
+            "in run folders and logs; HTTP authentication is not supported, name a mirror that needs none"
         )
     clean = value.isascii() and value.isprintable() and not set(' \\"<>^`{|}') & set(value)
     if parts.scheme not in ("http", "https") or not host or "?" in value or "#" in value or not clean:

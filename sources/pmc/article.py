@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from ...core.decode import VECTOR_FORMATS, sniff
-from ...core.errors import InputError
+from ...core.errors import InputError, TransientError
 from ...core.net.client import NotFoundError
 from ...core.net.s3 import Bucket
 from ...core.records import Drop, Figure, Ids, License
 from ..graphics import FileIndex, Prefer, is_vector, split_suffix
 from ..jats import ParsedArticle, parse
 from ..remote_document import resolve_images
-from .metadata import Media, Metadata, RemoteFile, ids_of, is_safe, license_of
+from .metadata import Metadata, RemoteFile, ids_of, is_safe, license_of, media_of
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,20 @@ class ArticleFiles:
     """The media of one article version: as the metadata list them, else as the bucket does.
 
     Thread-safe. The bucket is asked for a listing once, and only where the metadata do not suffice.
+    ``changed`` answers the metadata as they are now where they promise other files than given ones, else
+    raises the error given with them.
     """
 
-    def __init__(self, bucket: Bucket, version: str, media: Media) -> None:
-        self._bucket, self._version, self._media = bucket, version, media
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        bucket: Bucket,
+        version: str,
+        metadata: Metadata,
+        changed: Callable[[Metadata, TransientError], Metadata],
+    ) -> None:
+        self._bucket, self._version, self._metadata, self._changed = bucket, version, metadata, changed
+        self._media = media_of(metadata, bucket.name, version)
+        self._lock, self._changing = threading.Lock(), threading.Lock()
         self._listed: dict[str, int] | None = None
 
     def resolve(self, parsed: ParsedArticle, prefer: Prefer) -> tuple[list[Figure], list[Drop]]:
@@ -120,14 +129,38 @@ class ArticleFiles:
             raise InputError(f"vector graphic {name!r}, and no raster file of that name beside it")
         file = self._media.files.get(name) or RemoteFile(name)
         try:
-            data = self._download(file)
-        except NotFoundError:
-            data = self._download(self._spelt_otherwise(file))
+            data = self._found(file)
+        except TransientError as error:
+            data = self._found(self._promised_now(file, error))
         kind = sniff(data)
         if kind in VECTOR_FORMATS or kind in _NO_IMAGES:
             what = _NO_IMAGES.get(kind, f"a vector graphic ({kind.upper()})")
             raise InputError(f"{self._version}/{name}: {what} where an image was expected")
         return data
+
+    def _found(self, file: RemoteFile) -> bytes:
+        try:
+            return self._download(file)
+        except NotFoundError:
+            return self._download(self._spelt_otherwise(file))
+
+    def _promised_now(self, file: RemoteFile, error: TransientError) -> RemoteFile:
+        """The file with the checksum that the metadata promise by now; ``error`` where that is the same.
+
+        TransientError where the text has changed, too: the figures are of the text that was read before.
+        """
+        if not file.md5:
+            raise error
+        with self._changing:
+            if self._media.files.get(file.name, file) == file:
+                now = self._changed(self._metadata, error)
+                if now.xml_url != self._metadata.xml_url:
+                    raise TransientError(f"{self._version} changed while it was fetched: {error}")
+                self._metadata, self._media = now, media_of(now, self._bucket.name, self._version)
+            promised = self._media.files.get(file.name, file)
+        if promised == file:
+            raise error
+        return promised
 
     def _download(self, file: RemoteFile) -> bytes:
         size = (self._listed or {}).get(file.name)

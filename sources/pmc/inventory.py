@@ -36,6 +36,11 @@ _FOLDER = re.compile(r"(\d{4}-\d{2}-\d{2})T\d{2}-\d{2}Z/$")
 _KEY = re.compile(r"metadata/PMC([1-9]\d{0,14})\.([1-9]\d{0,4})\.json")
 _TRIED = 3
 """Folders looked into: the newest may not be complete yet."""
+_BLOCK = 2**20
+_LONGEST_ROW = 64 * 2**10
+"""Characters; S3 allows keys of 1,024 bytes, and the other fields are short."""
+_EXPANSION = 100
+"""How many times as large as its packed bytes the text of a shard may be: checksums do not pack."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Table:
         self._odd: dict[tuple[int, int], str] = {}
         self._order: NDArray[np.intp] | None = None
         self._sorted: NDArray[np.uint64] | None = None
+        self.outdated = ""
+        """Why articles that are there may be missing: the inventory is not the newest one."""
 
     def add(self, number: int, version: int, etag: str) -> None:
         """Note one version; an ETag that is no md5 (multipart objects) is kept as text."""
@@ -133,63 +140,110 @@ class Table:
 def read_inventory(bucket: Bucket, day: datetime.date | None = None) -> Table:
     """The newest inventory that is complete, or that of a day (UTC).
 
-    Raises UsageError where there is none, InputError where it is not what its manifest says, and
-    TransientError where a shard does not arrive with its checksum.
+    Raises UsageError where there is none, InputError where it is not what its manifest says or is of
+    another bucket, and TransientError where a shard does not arrive with its checksum.
     """
     root = f"inventory-reports/{bucket.name}/metadata/"
-    folder, manifest = _find(bucket, root, day)
-    columns = manifest.columns()
-    if manifest.format.upper() != "CSV" or not {"Key", "ETag"} <= set(columns):
-        raise InputError(
-            f"{folder}manifest.json: the inventory is {manifest.format} with {manifest.schema!r}; "
-            "a CSV with Key and ETag is needed"
-        )
+    folder, manifest, newest = _find(bucket, root, day)
     table = Table()
+    foreign = 0
     for shard in manifest.files:
         data = bucket.get(shard.key, md5=shard.md5, size=shard.size).body
-        for number, version, etag in _rows(data, columns, shard.key):
-            table.add(number, version, etag)
+        for key, etag, of in _rows(data, manifest.columns(), shard.key):
+            match = _KEY.fullmatch(key)
+            if match is not None and of in ("", bucket.name):
+                table.add(int(match[1]), int(match[2]), etag)
+            elif match is not None:
+                foreign += 1
+    if foreign:
+        log.warning("inventory %s: %d rows are of another bucket, and left out", folder, foreign)
     if not len(table):
         raise InputError(f"{folder}manifest.json: the inventory lists no article")
     log.info("inventory %s: %d article versions in %d shards", folder, len(table), len(manifest.files))
+    if folder != newest:
+        table.outdated = f"the inventory {_stamp(folder)} is not the newest ({_stamp(newest)})"
+        log.log(
+            logging.INFO if day else logging.WARNING,
+            "%s: what came or went since is not seen",
+            table.outdated,
+        )
     table.sort()
     return table
 
 
-def _find(bucket: Bucket, root: str, day: datetime.date | None) -> tuple[str, Manifest]:
-    """The newest folder with a manifest, and the manifest."""
+def _find(bucket: Bucket, root: str, day: datetime.date | None) -> tuple[str, Manifest, str]:
+    """The newest folder with a usable manifest (of a day), the manifest, and the newest folder of all."""
     dated = sorted(
         (match[1], entry.key)
         for entry in bucket.list(root, delimiter="/")
         if entry.prefix and (match := _FOLDER.search(entry.key))
     )
     folders = [key for date, key in dated if day is None or date == day.isoformat()]
+    unusable: InputError | None = None
     for folder in reversed(folders[-_TRIED:]):
         try:
-            data = bucket.get(f"{folder}manifest.json", kind="json").body
+            return folder, _manifest(bucket, folder), dated[-1][1]
         except NotFoundError:
             log.info("%s has no manifest yet, trying the one before", folder)
-            continue
-        try:
-            return folder, msgspec.json.decode(data, type=Manifest, strict=False)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{folder}manifest.json: not an inventory manifest: {error}") from error
+        except InputError as error:
+            log.warning("an inventory cannot be used: %s", error)
+            unusable = unusable or error
+    if unusable is not None:
+        raise unusable
     days = f"{dated[0][0]} to {dated[-1][0]}" if dated else "of no day"
     asked = f"of {day}" if day else f"with a manifest among the newest {_TRIED}"
     raise UsageError(f"no inventory {asked} in {bucket.base}/{root}; there are inventories {days}")
 
 
-def _rows(data: bytes, columns: list[str], key: str) -> Iterator[tuple[int, int, str]]:
-    """(number, version, ETag) of the rows of one shard that are an article's metadata."""
-    key_at, etag_at = columns.index("Key"), columns.index("ETag")
+def _manifest(bucket: Bucket, folder: str) -> Manifest:
+    """The manifest of a folder; InputError for one that is not of a usable inventory of this bucket."""
+    key = f"{folder}manifest.json"
+    data = bucket.get(key, kind="json").body
     try:
-        with gzip.open(io.BytesIO(data), "rt", encoding="utf-8", newline="") as lines:
-            for row in csv.reader(lines):
-                if len(row) != len(columns):
-                    raise InputError(f"{key}: a row with {len(row)} of {len(columns)} fields")
-                # S3 percent-encodes the keys of inventories.
-                match = _KEY.fullmatch(unquote_plus(row[key_at]))
-                if match is not None:
-                    yield int(match[1]), int(match[2]), row[etag_at].strip('"')
+        manifest = msgspec.json.decode(data, type=Manifest, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{key}: not an inventory manifest: {error}") from error
+    if manifest.format.upper() != "CSV" or not {"Key", "ETag"} <= set(manifest.columns()):
+        raise InputError(
+            f"{key}: the inventory is {manifest.format} with {manifest.schema!r}; "
+            "a CSV with Key and ETag is needed"
+        )
+    if manifest.bucket != bucket.name:
+        raise InputError(f"{key}: the inventory is of the bucket {manifest.bucket!r}, not of {bucket.name!r}")
+    return manifest
+
+
+def _stamp(folder: str) -> str:
+    return folder.rstrip("/").rpartition("/")[2]
+
+
+def _rows(data: bytes, columns: list[str], key: str) -> Iterator[tuple[str, str, str]]:
+    """(key, ETag, bucket) of the rows of one shard; the bucket is empty where no column tells it."""
+    key_at, etag_at = columns.index("Key"), columns.index("ETag")
+    bucket_at = columns.index("Bucket") if "Bucket" in columns else None
+    try:
+        for row in csv.reader(_lines(data, key)):
+            if len(row) != len(columns):
+                raise InputError(f"{key}: a row with {len(row)} of {len(columns)} fields")
+            # S3 percent-encodes the keys of inventories.
+            bucket = "" if bucket_at is None else row[bucket_at]
+            yield unquote_plus(row[key_at]), row[etag_at].strip('"'), bucket
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{key}: broken inventory shard: {error}") from error
+
+
+def _lines(data: bytes, key: str) -> Iterator[str]:
+    """The lines of a gzipped text; InputError where it unpacks to something that no shard is like."""
+    most = len(data) * _EXPANSION + _BLOCK
+    total, rest = 0, ""
+    with gzip.open(io.BytesIO(data), "rt", encoding="utf-8", newline="") as text:
+        while block := text.read(_BLOCK):
+            total += len(block)
+            *lines, rest = (rest + block).split("\n")
+            if len(rest) > _LONGEST_ROW or total > most:
+                raise InputError(
+                    f"{key}: no inventory shard: too long a row, or more text than packed rows hold"
+                )
+            yield from lines
+    if rest:
+        yield rest

@@ -61,7 +61,7 @@ def parse_metadata(data: bytes, version: str) -> Metadata:
     """Read the JSON of the version ``PMC123.2``; InputError where it is none, or another article's."""
     try:
         found = msgspec.json.decode(data, type=Metadata, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"metadata/{version}.json: not the metadata of an article: {error}") from error
     if f"{found.pmcid}.{found.version}" != version:
         raise InputError(f"metadata/{version}.json is about {found.pmcid}.{found.version}")
@@ -136,13 +136,18 @@ def file_of(url: str, bucket: str, version: str) -> RemoteFile | None:
     Names with a second path part, ``..``, a backslash, a drive letter or control characters are refused:
     HTTP clients rewrite some of them, and would fetch another object than the one checked here.
     """
-    rest, _, query = url.partition("?md5=")
-    rest = rest.partition("?")[0]
-    name = rest.removeprefix(f"s3://{bucket}/{version}/")
-    if name == rest or not is_safe(name):
+    address, digest = _split(url)
+    name = address.removeprefix(f"s3://{bucket}/{version}/")
+    if name == address or not is_safe(name):
         return None
-    md5 = _MD5.match(query)
+    md5 = _MD5.match(digest)
     return RemoteFile(name, md5[0].lower() if md5 else "")
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The address and the checksum behind it. Any other question mark is part of the file's name."""
+    address, found, digest = url.rpartition("?md5=")
+    return (address, digest) if found else (url, "")
 
 
 def media_of(metadata: Metadata, bucket: str, version: str) -> Media:
@@ -154,7 +159,7 @@ def media_of(metadata: Metadata, bucket: str, version: str) -> Media:
         if file is not None:
             files.setdefault(file.name, file)
             continue
-        address = str(url).partition("?")[0]
+        address = _split(str(url))[0]
         refused.setdefault(re.split(r"[/\\]", address)[-1], address)
     if refused:
         shown = ", ".join(map(repr, list(refused.values())[:3]))
@@ -174,6 +179,6 @@ def xml_of(metadata: Metadata, bucket: str, version: str) -> RemoteFile:
         return RemoteFile(f"{version}.xml")
     file = file_of(metadata.xml_url, bucket, version)
     if file is None:
-        address = metadata.xml_url.partition("?")[0]
+        address = _split(metadata.xml_url)[0]
         raise InputError(f"{version}: refused the XML address {address!r}: not a file of this version")
     return file

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...core.errors import InputError, TransientError, UsageError
-from ...core.net.client import ChangedError, NotFoundError, RefusedError
+from ...core.net.client import ChangedError, NotFoundError, RefusedError, Sign
 from ...core.net.s3 import Bucket, Entry, safe_key
 from ..packages import Limits
 from .remote_zip import Check, RemoteZip
 
 SUFFIXES = (".meca", ".zip")
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-")
 
 
 class BudgetError(TransientError):
@@ -24,38 +26,95 @@ class ReplacedError(TransientError):
 
 
 class Meter:
-    """Bytes taken from the bucket by this process, up to ``limit`` (None: any number); thread-safe."""
+    """Bytes taken from the bucket by this process, up to ``limit`` (None: any number); thread-safe.
+
+    ``spent`` counts what was received, failed attempts included, and what requests under way may bring.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
         self.spent = 0
         self._lock = threading.Lock()
 
-    @contextmanager
-    def paying(self, size: int) -> Iterator[_Bill]:
-        """Reserve ``size`` bytes; BudgetError where they would exceed the limit, none taken on an error."""
+    def lose(self, size: int) -> None:
+        """Count bytes that came for nothing; BudgetError where what is under way is too much by that."""
         with self._lock:
-            if self.limit is not None and self.spent + size > self.limit:
-                raise BudgetError(
-                    f"{size} bytes more would exceed budget_gb={self.limit / 1e9:g} "
-                    f"({self.spent / 1e9:.3f} GB are fetched already)"
-                )
             self.spent += size
-        bill = _Bill()
+            self._refuse_beyond(self.spent)
+
+    def _refuse_beyond(self, total: int) -> None:
+        if self.limit is not None and total > self.limit:
+            raise BudgetError(
+                f"{total - self.limit} bytes more than budget_gb={self.limit / 1e9:g} would be fetched "
+                f"({self.spent / 1e9:.3f} GB are already)"
+            )
+
+    @contextmanager
+    def paying(self, start: int, stop: int) -> Iterator[Bill]:
+        """Count the bytes from ``start`` to ``stop`` of an object, and whatever is sent more than once.
+
+        BudgetError, and nothing is asked for, where they would exceed the limit.
+        """
+        with self._lock:
+            self._refuse_beyond(self.spent + stop - start)
+            self.spent += stop - start
+        bill = Bill(self, start, stop)
         try:
             yield bill
-        except BaseException:
-            bill.free = True
-            raise
         finally:
-            if bill.free:
-                with self._lock:
-                    self.spent -= size
+            with self._lock:
+                self.spent -= bill.unsent
 
 
-class _Bill:
-    free = False
-    """Set where the bytes came from the cache."""
+class Bill:
+    """What the attempts to get one range cost: told by what is asked for, and by what fails its check.
+
+    An attempt that goes on where the last one broke off says in its ``Range`` how much had arrived. Of
+    the last attempt, when it fails, nobody says that: it counts in full.
+    """
+
+    def __init__(self, meter: Meter, start: int, stop: int) -> None:
+        self._meter, self._start, self._size = meter, start, stop - start
+        self._arrived = 0
+        self._asked = False
+        self._refused = False
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of the range that were counted, but certainly not sent."""
+        if not self._asked:
+            return self._size
+        return self._size - self._arrived if self._refused else 0
+
+    def refuse(self) -> None:
+        """The last attempt was answered without any content."""
+        self._refused = True
+
+    def signing(self, sign: Sign) -> Sign:
+        """``sign``, which is called for each attempt; BudgetError where another one would cost too much."""
+
+        def signed(method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
+            match = _RANGE.match(headers.get("range", ""))
+            before, self._arrived = self._arrived, int(match[1]) - self._start if match else 0
+            if self._arrived < before:  # begun anew: what had arrived was for nothing
+                self._refused = True
+                self._meter.lose(before)
+                self._refused = False
+            self._asked = True
+            return sign(method, url, headers)
+
+        return signed
+
+    def checking(self, check: Check) -> Check:
+        """``check``, and that of the length: it sees every body that came to its end."""
+
+        def checked(data: bytes) -> str:
+            self._arrived = len(data)
+            if len(data) != self._size:
+                return f"{len(data)} bytes where {self._size} were asked for"
+            return check(data)
+
+        return checked
 
 
 class Catalog:
@@ -92,19 +151,23 @@ class Catalog:
         """
 
         def fetch(start: int, stop: int, check: Check, fresh: bool) -> bytes:
+            bucket = self.bucket
+            url = bucket.url(key)
             try:
-                with self.meter.paying(stop - start) as bill:
-                    answer = self.bucket.get(
-                        key,
-                        size=stop - start,
-                        byte_range=None if stop - start == size else (start, stop),
-                        if_match=etag,
-                        cache_key=f"{self.bucket.url(key)}@{etag}" if etag else "",
-                        check=check,
-                        fresh=fresh,
-                    )
-                    bill.free = answer.cached
-                    return answer.body
+                with self.meter.paying(start, stop) as bill:
+                    try:
+                        return bucket.client.get(
+                            url,
+                            byte_range=None if stop - start == size else (start, stop),
+                            if_match=etag,
+                            cache_key=f"{url}@{etag}" if etag else "",
+                            sign=bill.signing(bucket.sign) if bucket.sign else None,
+                            check=bill.checking(check),
+                            fresh=fresh,
+                        ).body
+                    except (ChangedError, NotFoundError, RefusedError):
+                        bill.refuse()
+                        raise
             except ChangedError as error:
                 raise ReplacedError(
                     f"{error}; plan the run again, or extend it, for the new archive"

@@ -142,7 +142,7 @@ class ApiChecks(Checks):
     @assumes("api-cursor", "the cursor moves on by the number of rows, without repeating one")
     def cursor(self) -> str:
         message, rows = self.first
-        if int(message.get("total") or 0) <= len(rows):
+        if _whole(message.get("total") or 0) <= len(rows):
             raise SkippedError(f"only {len(rows)} rows: one page")
         following = self._interval(len(rows))[1]
         expect(following, f"no rows at cursor {len(rows)} of {message['total']}")
@@ -153,7 +153,7 @@ class ApiChecks(Checks):
 
     @assumes("api-end", "past the last row there are no rows, and no error")
     def end(self) -> str:
-        message, rows = self._interval(int(self.first[0].get("total") or 0) + 10 * PAGE)
+        message, rows = self._interval(_whole(self.first[0].get("total") or 0) + 10 * PAGE)
         expect(not rows, f"{len(rows)} rows past the end")
         return f"status {message.get('status')!r}"
 
@@ -168,14 +168,20 @@ class ApiChecks(Checks):
 
     @assumes("api-doi", "a DOI gives one row for each of its versions")
     def versions(self) -> str:
-        row = max(self.rows, key=lambda row: int(row.get("version") or 0))
+        row = max(self.rows, key=lambda row: _whole(row.get("version") or 0))
         found = self._ask(f"{row['doi']}/na/json")[1]
         others = {str(each.get("doi")) for each in found if each.get("doi") != row["doi"]}
         expect(not others, f"{row['doi']} gives {some(others)}")
-        numbers = sorted(int(each["version"]) for each in found)
-        expect(int(row["version"]) in numbers, f"version {row['version']} is not among {numbers}")
+        numbers = sorted(_whole(each.get("version")) for each in found)
+        expect(_whole(row.get("version")) in numbers, f"version {row['version']} is not among {numbers}")
         expect(len(set(numbers)) == len(numbers), f"versions {numbers}")
         return f"{row['doi']}: versions {', '.join(map(str, numbers))}"
+
+
+def _whole(value: object) -> int:
+    """A number, written as one or as text."""
+    expect(re.fullmatch(r"[0-9]{1,9}", str(value)), f"{str(value)[:40]!r} is no number")
+    return int(str(value))
 
 
 @dataclass(frozen=True)

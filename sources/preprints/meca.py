@@ -22,8 +22,8 @@ from .. import jats
 from ..graphics import FileIndex, manifest_images, package_files, spellings, split_suffix
 from ..packages import is_article_name, is_xml
 
-_ITEM = re.compile(r"(?P<name>.+?)v0*(?P<version>[0-9]+)")
-_VERSION = re.compile(r"(?:[0-9]+\.)?0*([0-9]+)")
+_ITEM = re.compile(r"(?P<name>.+?)v0*(?P<version>[0-9]{1,9})")
+_VERSION = re.compile(r"(?:[0-9]+\.)?0*([0-9]{1,9})")
 _SUPPLEMENTS = re.compile(r"(?:^|/)supplement", re.IGNORECASE)
 
 

@@ -20,7 +20,7 @@ from ...core.net.client import NotFoundError
 from ...core.net.downloads import Downloads
 from ...core.net.s3 import Entry
 from ...core.records import ArticleRef, Drop, Ids
-from ..jats import make_article_id
+from ..jats import make_article_id, work_of
 from . import meca
 from .api import PreprintApi, Row
 from .catalog import BudgetError, Catalog, ReplacedError
@@ -136,10 +136,22 @@ class Planner:
         for item in index:
             self._versions.setdefault(item.doi.casefold(), []).append(item)
         self._unread: dict[str, list[_Unread]] = {}
+        self._empty: set[str] = set()
+        self._doubts: dict[str, None] = {}
+
+    @property
+    def incomplete(self) -> str:
+        """Why articles that are there may be missing from what :meth:`refs` has given."""
+        return "; ".join(self._doubts)
+
+    def _doubt(self, why: str) -> None:
+        self._doubts[why] = None
 
     def refs(self) -> Iterator[ArticleRef | Drop]:
         """The selected articles: those of whole folders sorted by DOI, others in the given order."""
         chosen = self.selection
+        if chosen.input or (self.index and not (chosen.since or chosen.months or chosen.back)):
+            self._doubt("preprints named one by one")
         folders = [month_folder(month) for month in chosen.months]
         folders += [back_folder(batch, self.server) for batch in chosen.back]
         try:
@@ -167,6 +179,7 @@ class Planner:
             found += looks
             if not looks and not self._unread.get(folder):
                 empty.append(folder)
+                self._doubt(f"no archives in {folder}")
                 log.warning("no archives in %s of %s", folder, self.catalog.bucket.name)
         if len(empty) == len(set(folders)):
             raise UsageError(
@@ -226,8 +239,10 @@ class Planner:
         drops: list[Drop] = []
         if chosen.since:
             until = chosen.until or datetime.datetime.now(datetime.timezone.utc).date()
-            rows = self.api.by_date(chosen.since.isoformat(), until.isoformat(), chosen.category)
-            targets += [self._target(row, folders) for row in latest_rows(rows, chosen.versions)]
+            listing = self.api.by_date(chosen.since.isoformat(), until.isoformat(), chosen.category)
+            if listing.incomplete:
+                self._doubt(listing.incomplete)
+            targets += [self._target(row, folders) for row in latest_rows(listing.rows, chosen.versions)]
         elif not wanted and not folders:
             wanted = [Wanted(doi) for doi in dict.fromkeys(item.doi for item in self.index)]
         for item in wanted:
@@ -240,7 +255,8 @@ class Planner:
                 targets += [self._target(row, ()) for row in latest_rows(listed, chosen.versions)]
                 if not listed:
                     detail = f"the API of {self.server} does not list it"
-                    drops.append(Drop(id=Target(*item).id, stage="plan", reason="not-found", detail=detail))
+                    # Not "not-found": the bucket, which decides, was not asked.
+                    drops.append(Drop(id=Target(*item).id, stage="plan", reason="not-listed", detail=detail))
         return list(dict.fromkeys(targets)), drops
 
     def _target(self, row: Row, folders: tuple[str, ...]) -> Target:
@@ -260,21 +276,30 @@ class Planner:
         """The targets that are where the index says."""
         listed = self._mapped(self.catalog.archive, [target.key for target in targets if target.key])
         entries = [entry for entry in listed if entry is not None]
-        return self._looks("", entries, _Targets([target for target in targets if target.key]))
+        found = self._looks("", entries, _Targets([target for target in targets if target.key]))
+        if unread := self._unread.get(""):
+            self._doubt(f"{len(unread)} archives of the index that could not be read")
+        return found
 
     def _absent(self, target: Target) -> Drop:
+        places = target.folders
+        unread = sum(len(self._unread.get(folder, ())) for folder in places)
+        nowhere = not target.key and self._empty.issuperset(places)
         if target.key:
             where = f"the index names {target.key}, which is not there or holds another article"
-        elif target.folders:
-            where = f"looked through {', '.join(target.folders)}"
+            unread = sum(item.entry.key == target.key for item in self._unread.get("", ()))
+        elif places:
+            where = f"looked through {', '.join(places)}"
         else:
             where = (
                 "posted before there were monthly folders, or without a date: name a batch (back) or month"
             )
-        unread = sum(len(self._unread.get(folder, ())) for folder in target.folders)
         if unread:
             where += f"; {unread} archives there could not be read: extend the run later"
-        reason = "search-incomplete" if unread else "not-found"
+        elif nowhere:
+            where += "; no archives are there (yet)" if places else ""
+            self._doubt(f"no archives in {', '.join(places)}" if places else "preprints without a folder")
+        reason = "search-incomplete" if unread or nowhere else "not-found"
         return Drop(id=target.id, stage="plan", reason=reason, detail=where)
 
     # -- archives -------------------------------------------------------------------------------
@@ -282,6 +307,8 @@ class Planner:
     def _look_into(self, folder: str, targets: _Targets | None) -> list[Found]:
         """The articles in a folder's archives (those of ``targets``, if given), by key."""
         entries = self.catalog.archives(folder)
+        if not entries:
+            self._empty.add(folder)
         found = self._looks(folder, entries, targets)
         stale = {item.entry.key for item in self._unread.get(folder, ()) if _is_stale(item.error)}
         if stale:  # the folder changed while it was read, or its listing came garbled
@@ -289,6 +316,8 @@ class Planner:
             known = {(entry.key, entry.etag) for entry in entries if entry.key not in stale}
             again = [e for e in self.catalog.archives(folder) if (e.key, e.etag) not in known]
             found += self._looks(folder, again, targets)
+        if unread := self._unread.get(folder):
+            self._doubt(f"{len(unread)} archives of {folder} that could not be read")
         return found
 
     def _looks(self, folder: str, entries: Sequence[Entry], targets: _Targets | None) -> list[Found]:
@@ -340,10 +369,16 @@ class Planner:
             article_id = make_article_id(Ids(doi=item.doi, version=item.version), item.key)
             total += item.cost
             if limit is not None and total > limit:
+                self._doubt("budget_gb")
                 detail = f"{total / 1e9:.3f} GB with it, budget_gb={limit / 1e9:g}"
                 yield Drop(id=article_id, stage="plan", reason="over-budget", detail=detail)
             else:
-                yield ArticleRef(id=article_id, locator=place.locator(), fingerprint=item.etag)
+                yield ArticleRef(
+                    id=article_id,
+                    locator=place.locator(),
+                    fingerprint=item.etag,
+                    group=work_of(Ids(doi=item.doi)),
+                )
 
 
 def _is_stale(error: Exception) -> bool:

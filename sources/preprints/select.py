@@ -26,9 +26,10 @@ _ISO_MONTH = re.compile(r"(\d{4})-(\d\d)")
 _NAMED_MONTH = re.compile(r"([A-Za-z]+)[_ -](\d{4})")
 _DOI_INPUT = re.compile(
     r"(?:https?://(?:dx\.)?doi\.org/|https?://(?:www\.)?(?:bio|med)rxiv\.org/content/|doi:\s*)?"
-    r"(?P<doi>10\.\d{4,9}/\S+?)(?:v(?P<version>\d+))?(?:\.full(?:\.pdf|-text)?|\.abstract)?",
+    r"(?P<doi>10\.\d{4,9}/\S+?)(?:v(?P<version>[0-9]{1,9}))?(?:\.full(?:\.pdf|-text)?|\.abstract)?",
     re.IGNORECASE,
 )
+_VERSION = re.compile(r"[0-9]{1,9}")
 _FIRST_MONTH = (2018, 12)
 """The first folder of ``Current_Content``; what is older lies in batches."""
 
@@ -210,7 +211,7 @@ def read_index(path: Path, bucket: str) -> dict[Wanted, str]:
         version = str(row.get("version") or (one.version if one else "")).strip().removeprefix("v")
         if row.get("s3Bucket") not in (None, "", bucket):
             continue
-        if one is None or not version.isdecimal() or not key:
+        if one is None or not _VERSION.fullmatch(version) or not key:
             raise UsageError(f"{path.name}: a row without doi, version and s3Key: {str(dict(row))[:200]}")
         found[Wanted(one.doi, str(int(version)))] = key
     return found

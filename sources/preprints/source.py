@@ -31,6 +31,7 @@ class PreprintSource(RemoteSource):
     options: PreprintOptions
     selecting = SELECTING
     circumstantial = NET_OPTIONS | SELECTING | {"requester_pays", "region", "bucket", "api"}
+    unsaved = RemoteSource.unsaved | {"requester_pays"}
     title: ClassVar[str]
     bucket: ClassVar[str]
 
@@ -88,7 +89,9 @@ class PreprintSource(RemoteSource):
         if self.options.index:
             index = read_index(Path(self.options.index).expanduser(), self.catalog.bucket.name)
         api = PreprintApi(self.client, self.options.api, self.name)
-        return Planner(self.name, self.options, self.catalog, api, index, self.downloads).refs()
+        planner = Planner(self.name, self.options, self.catalog, api, index, self.downloads)
+        yield from planner.refs()
+        self.incomplete = planner.incomplete
 
     def live_checks(self, client: Client) -> Iterator[LiveCheck]:
         from .live import live_checks

@@ -155,6 +155,14 @@ def test_versions_of_a_work_share_a_split(tmp_path: Path) -> None:
     assert len(set.union(*splits.values())) > 1
 
 
+def test_verify_tells_of_a_work_in_two_splits(tmp_path: Path) -> None:
+    """A source that gives its versions no group, and articles that say what they are versions of."""
+    shelf = Shelf(tmp_path)
+    shelf.articles = {f"W{n}.{v}": {"pmcid": f"PMC{n}"} for n in range(12) for v in (1, 2)}
+    shelf.run(splits={"validation": 0.3, "test": 0.3})
+    assert any("is in two splits" in problem for problem in pmcx.verify(shelf.out).problems)
+
+
 def test_an_article_that_was_left_out_and_is_planned_later_is_counted_once(shelf: Shelf) -> None:
     shelf.articles["S50"] = {"missing": True, "reason": "over-budget"}
     assert shelf.run(extend=True).books.counts["dropped.over-budget"] == 1

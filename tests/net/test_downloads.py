@@ -104,3 +104,42 @@ def test_map_keeps_the_order_and_raises(downloads: Downloads) -> None:
     assert downloads.map(slowly, range(5)) == [0, 1, 4, 9, 16]
     with pytest.raises(ZeroDivisionError):
         downloads.map(lambda n: 1 // n, [1, 0])
+
+
+def test_large_files_do_not_all_begin_at_once() -> None:
+    downloads = Downloads(16, held=1000)
+    lock, going, most = threading.Lock(), [0], [0]
+
+    def large() -> bytes:
+        with lock:
+            going[0] += 1
+            most[0] = max(most[0], going[0])
+        time.sleep(0.02)
+        with lock:
+            going[0] -= 1
+        return bytes(240)
+
+    tickets = [downloads.submit(large) for _ in range(60)]
+    time.sleep(0.3)
+    assert downloads._bytes <= 1000 + 2 * 250
+    assert most[0] <= 6
+    assert [len(ticket.take()) for ticket in tickets] == [240] * 60
+    assert downloads._bytes == 0
+    downloads.close()
+
+
+def test_failed_and_empty_downloads_give_their_room_back() -> None:
+    downloads = Downloads(4, held=100)
+
+    def fail() -> bytes:
+        raise TransientError("no")
+
+    tickets = [downloads.submit(fail if n % 2 else bytes) for n in range(20)]
+    for n, ticket in enumerate(tickets):
+        if n % 2:
+            with pytest.raises(TransientError):
+                ticket.take()
+        else:
+            assert ticket.take() == b""
+    downloads.close()
+    assert downloads._bytes == 0

@@ -403,9 +403,13 @@ def test_addresses_that_are_not_followed(address: str) -> None:
     assert file_of(f"{address}?md5={'0' * 32}", BUCKET, "PMC8.1") is None
 
 
-@pytest.mark.parametrize(
-    "name", ["x.jpg", "a b.jpg", "a%20b.jpg", "a+b.jpg", "é.jpg", "a#b.jpg", "...jpg", "x"]
-)
+NAMES = (
+    "x.jpg", "a b.jpg", "a%20b.jpg", "a+b.jpg", "é.jpg", "a#b.jpg", "...jpg", "x", "a?1.jpg", "?", "a?",
+    "a?md5=1.jpg", "a%3Fmd5=1.jpg",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_addresses_that_are(name: str) -> None:
     file = file_of(f"s3://pmc-oa-opendata/PMC8.1/{name}?md5={'AB' * 16}", BUCKET, "PMC8.1")
     assert file is not None
@@ -413,6 +417,15 @@ def test_addresses_that_are(name: str) -> None:
     shortened = file_of(f"s3://pmc-oa-opendata/PMC8.1/{name}?md5=d332", BUCKET, "PMC8.1")
     assert shortened is not None
     assert (shortened.name, shortened.md5) == (name, "")
+    bare = file_of("s3://pmc-oa-opendata/PMC8.1/fig?1.jpg", BUCKET, "PMC8.1")
+    assert bare is not None and (bare.name, bare.md5) == ("fig?1.jpg", "")
+
+
+def test_a_question_mark_in_a_name_does_not_end_it(s3: S3StandIn, bucket: PmcBucket) -> None:
+    article = pmc_article(8, 1, hrefs=["fig?1.jpg"])
+    article.media["fig"] = pmc_article(9, 1).media["demo-26-9-g001.jpg"]
+    bucket.add(article.state())
+    assert shown(document(s3, "PMC8")) == {"F1": article.media["fig?1.jpg"]}
 
 
 @given(name=st.text(st.characters() | st.sampled_from("./\\\\%?#: +&~"), max_size=12))
@@ -604,6 +617,15 @@ def test_metadata_of_other_shapes() -> None:
     for broken in (b"", b"[]", b"null", b"{", b'{"pmcid": "PMC8"}', b"\xff"):
         with pytest.raises(InputError, match="not the metadata of an article"):
             parse_metadata(broken, "PMC8.1")
+
+
+@pytest.mark.parametrize("depth", [3_000, 100_000])
+@pytest.mark.parametrize("field", ["media_urls", "unknown"])
+def test_metadata_nested_without_end(depth: int, field: str) -> None:
+    nested = b"[" * depth + b"]" * depth
+    data = b'{"pmcid":"PMC8","version":1,"' + field.encode() + b'":' + nested + b"}"
+    with pytest.raises(InputError, match="not the metadata of an article"):
+        parse_metadata(data, "PMC8.1")
 
 
 def test_media_that_are_no_text_are_passed_over() -> None:

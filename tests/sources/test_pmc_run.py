@@ -87,6 +87,23 @@ def test_an_extension_does_what_changed_and_then_asks_for_the_inventory_only(
     assert len(s3.log) == 2
 
 
+def test_what_a_limit_or_a_shorter_list_leaves_out_has_not_vanished(
+    s3: S3StandIn, bucket: PmcBucket, tmp_path: Path
+) -> None:
+    made = bucket.fill(4, 201, figures=1)
+    bucket.inventory("2026-09-01")
+    limited, listed = tmp_path / "limited", tmp_path / "listed"
+    run(s3, limited, inventory=True, limit=4)
+    run(s3, listed, input=made)
+    bucket.fill(2, 101, figures=1)
+    bucket.remove(made[3])
+    bucket.inventory("2026-09-02")
+    run(s3, limited, extend=True, inventory=True, limit=4)
+    assert not list(pmcx.open(limited).withdrawn())
+    run(s3, listed, extend=True, input=made[2:])
+    assert [(each.article, each.why) for each in pmcx.open(listed).withdrawn()] == [("PMC204.1", "vanished")]
+
+
 def test_what_fails_for_a_while_is_finished_by_a_retry(
     s3: S3StandIn, bucket: PmcBucket, tmp_path: Path
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from standins.eutils import EutilsStandIn
-from standins.http import Reply
+from standins.http import Reply, Request
 from standins.pmc import PmcBucket, pmc_article
 from standins.s3 import S3StandIn
 
@@ -176,8 +179,165 @@ def test_an_answer_without_ids(
     client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(eutils, "answer", lambda request: Reply(200, b'{"esearchresult":{"count":"3"}}', {}))
-    with pytest.raises(InputError, match="without count and idlist"):
+    with pytest.raises(TransientError, match="without count and idlist"):
         search(client, eutils, "x")
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, eutils: EutilsStandIn, **result: Any) -> None:
+    body = json.dumps({"esearchresult": result}).encode()
+    monkeypatch.setattr(eutils, "answer", lambda request: Reply(200, body, {}))
+
+
+@pytest.mark.parametrize("since", [None, date(2026, 1, 1)])
+def test_fewer_ids_than_were_counted_are_asked_for_again(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch, since: date | None
+) -> None:
+    numbers = spread(eutils, 20, date(2026, 1, 1), 5)
+    sound, left = eutils.answer, [2]
+
+    def cut(request: Request) -> Reply:
+        reply = sound(request)
+        if not left:
+            return reply
+        answer = json.loads(reply.body)
+        del answer["esearchresult"]["idlist"][left.pop() :]
+        return Reply(200, json.dumps(answer).encode(), {})
+
+    monkeypatch.setattr(eutils, "answer", cut)
+    assert search(client, eutils, "open_access[filter]", since) == numbers
+    assert len(eutils.log) == 2
+    left[:] = [12] * 9
+    with pytest.raises(TransientError, match="counts 20 articles, but gives 12 ids"):
+        search(client, eutils, "open_access[filter]", since)
+
+
+def test_the_same_id_twice_is_an_id_too_few(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, eutils, count="2", idlist=["5", "5"])
+    with pytest.raises(TransientError, match="counts 2 articles, but gives 1 ids"):
+        search(client, eutils, "x")
+
+
+def halves_that_lack(eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """So many times the first half of the whole period is answered as if nothing were in it."""
+    sound, left = eutils.answer, [None] * times
+
+    def lacking(request: Request) -> Reply:
+        dates = re.search(r"2026/01/01:2026/01/(\d\d)\[pmcrdat\]", unquote(request.query))
+        if dates and dates[1] != "31" and left:
+            left.pop()
+            return Reply(200, b'{"esearchresult":{"count":"0","idlist":[]}}', {})
+        return sound(request)
+
+    monkeypatch.setattr(eutils, "answer", lacking)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_period_whose_halves_hold_less_is_halved_anew(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    numbers = spread(eutils, 12_000, date(2026, 1, 1), 31)
+    halves_that_lack(eutils, monkeypatch, times)
+    assert search(client, eutils, "", date(2026, 1, 1), date(2026, 1, 31)) == numbers
+
+
+def test_a_period_whose_halves_never_agree_is_no_silent_loss(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread(eutils, 12_000, date(2026, 1, 1), 31)
+    halves_that_lack(eutils, monkeypatch, 99)
+    with pytest.raises(TransientError, match=r"counts 12000 articles .* in the halves"):
+        search(client, eutils, "", date(2026, 1, 1), date(2026, 1, 31))
+    answering(monkeypatch, eutils, count="20000", idlist=[])
+    with pytest.raises(TransientError, match="40000 in the halves"):
+        search(client, eutils, "x")
+
+
+def test_articles_that_come_while_a_search_is_cut_are_taken(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = spread(eutils, 12_000, date(2026, 1, 1), 31)
+    sound = eutils.answer
+
+    def growing(request: Request) -> Reply:
+        reply = sound(request)
+        if len(eutils.entries) < 12_003:
+            eutils.add(f"PMC{200_000 + len(eutils.entries)}", "2026-01-31")
+        return reply
+
+    monkeypatch.setattr(eutils, "answer", growing)
+    found = search(client, eutils, "", date(2026, 1, 1), date(2026, 1, 31))
+    assert set(numbers) <= set(found)
+    assert len(found) > 12_000
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"count": "-5", "idlist": ["1"]},
+        {"count": None, "idlist": []},
+        {"count": "1", "idlist": "5"},
+        {"count": "2", "idlist": ["1.5", "2"]},
+        {"count": "1", "idlist": ["9" * 30]},
+        {"count": "1", "idlist": ["-3"]},
+        {"count": "1", "idlist": [["3"]]},
+        {"count": "1", "idlist": ["3"], "errorlist": ["x"]},
+        {"count": "1", "idlist": ["3"], "warninglist": "x"},
+    ],
+)
+def test_answers_of_wrong_types(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch, result: dict[str, Any]
+) -> None:
+    answering(monkeypatch, eutils, **result)
+    with pytest.raises(TransientError, match="ESearch answered with"):
+        search(client, eutils, "x")
+
+
+def test_an_answer_nested_without_end(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for depth in (500, 100_000):
+        body = b'{"esearchresult":{"count":' + b"[" * depth + b"]" * depth + b"}}"
+        monkeypatch.setattr(eutils, "answer", lambda request, body=body: Reply(200, body, {}))
+        with pytest.raises(TransientError, match="4 attempts"):
+            search(client, eutils, "x")
+
+
+@pytest.mark.parametrize("ids", [["3"], [3], ["PMC3"]])
+def test_forms_of_ids(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch, ids: list[Any]
+) -> None:
+    answering(monkeypatch, eutils, count=1, idlist=ids, errorlist=[], warninglist={"quotedphrases": "x"})
+    assert search(client, eutils, "x") == [3]
+
+
+def test_a_backend_that_fails_is_asked_again(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, eutils, count="0", idlist=[], ERROR="Search Backend failed: connection refused")
+    with pytest.raises(TransientError, match="connection refused"):
+        search(client, eutils, "x")
+
+
+def test_an_unknown_phrase_that_finds_nothing_is_the_user_s(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    unknown = {"phrasesnotfound": ["zzz[title]"], "fieldsnotfound": []}
+    answering(monkeypatch, eutils, count="0", idlist=[], errorlist=unknown)
+    with pytest.raises(UsageError, match=r"does not know 'zzz\[title\]'"):
+        search(client, eutils, "zzz[title]", date(2026, 1, 1))
+    answering(monkeypatch, eutils, count="1", idlist=["3"], errorlist=unknown)
+    assert search(client, eutils, "zzz[title] OR demo") == [3]
+    assert "phrasesnotfound: zzz[title]" in caplog.text
+
+
+def test_a_period_without_articles_is_no_unknown_phrase(
+    client: Client, eutils: EutilsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dates = {"phrasesnotfound": ["2026/01/01:2026/01/02[pmcrdat]", '"2026/01/01"[PMC Release Date]']}
+    answering(monkeypatch, eutils, count="0", idlist=[], errorlist=dates)
+    assert search(client, eutils, "", date(2026, 1, 1), date(2026, 1, 2)) == []
 
 
 # -- through the source -------------------------------------------------------------------------

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from standins.biorxiv_api import BiorxivStandIn
 from standins.faults import Faults
+from standins.http import Reply, Request
 
 from pmcx import InputError, UsageError
+from pmcx.core.errors import TransientError
 from pmcx.core.net.client import Client
 from pmcx.core.net.options import NetOptions
-from pmcx.sources.preprints.api import LICENSES, PreprintApi, Row, _row, slug
+from pmcx.sources.preprints.api import LICENSES, Listing, PreprintApi, Row, _row, slug
 from pmcx.sources.preprints.select import (
     Found,
     Place,
@@ -52,22 +55,22 @@ def test_every_row_comes_once(count: int, short: int) -> None:
             standin.add(f"10.1101/2026.01.14.{n:06d}", date=f"2026-01-{1 + n % 28:02d}")
         standin.add("10.1101/2025.12.31.1", date="2025-12-31")
         with Client(NetOptions(cache="none")) as client:
-            rows = list(PreprintApi(client, f"{standin.url}/", "biorxiv").by_date("2026-01-01", "2026-01-31"))
+            rows = PreprintApi(client, f"{standin.url}/", "biorxiv").by_date("2026-01-01", "2026-01-31").rows
     assert sorted(row.doi for row in rows) == [f"10.1101/2026.01.14.{n:06d}" for n in range(count)]
 
 
 def test_totals_as_text_or_number_and_no_posts_found(api: PreprintApi, standin: BiorxivStandIn) -> None:
-    assert list(api.by_date("2026-01-01", "2026-01-31")) == []
+    assert api.by_date("2026-01-01", "2026-01-31").rows == []
     for n in range(230):
         standin.add(f"10.64898/2026.01.14.{n:06d}")
-    assert len(list(api.by_date("2026-01-01", "2026-01-31"))) == 230
+    assert len(api.by_date("2026-01-01", "2026-01-31").rows) == 230
 
 
 def test_categories_are_asked_for_and_checked(api: PreprintApi, standin: BiorxivStandIn) -> None:
     standin.add("10.1101/2026.01.14.1", category="cell biology")
     standin.add("10.1101/2026.01.14.2", category="neuroscience")
     standin.add("10.1101/2026.01.14.3", category="Cell Biology")
-    found = [row.doi for row in api.by_date("2026-01-01", "2026-01-31", "cell_biology")]
+    found = [row.doi for row in api.by_date("2026-01-01", "2026-01-31", "cell_biology").rows]
     assert found == ["10.1101/2026.01.14.1", "10.1101/2026.01.14.3"]
     assert all(hit.query == "category=cell_biology" for hit in standin.log)
     assert slug(" Cell  Biology ") == "cell_biology"
@@ -95,6 +98,8 @@ def test_a_row_without_usable_doi_is_left_out() -> None:
     assert _row({"version": "1"}) is None
     assert _row({"doi": "10.1101/../x", "version": "1"}) is None
     assert _row({"doi": "10.1101/1", "version": "one"}) is None
+    assert _row({"doi": "10.1101/1", "version": "9" * 5000}) is None
+    assert _row({"doi": ["10.1101/1"], "version": {}}) is None
 
 
 def test_an_error_of_the_api_is_said(api: PreprintApi) -> None:
@@ -108,8 +113,100 @@ def test_faults_lose_no_row() -> None:
             standin.add(f"10.1101/2026.01.14.{n:06d}")
         options = NetOptions(cache="none", max_wait=0.02, timeout=0.2, attempts=30)
         with Client(options) as client:
-            rows = list(PreprintApi(client, standin.url, "biorxiv").by_date("2026-01-01", "2026-01-31"))
+            rows = PreprintApi(client, standin.url, "biorxiv").by_date("2026-01-01", "2026-01-31").rows
         assert len(rows) == 420 and standin.faults.injected and not standin.visits
+
+
+# -- answers that cannot be true ----------------------------------------------------------------
+
+
+class Altered(BiorxivStandIn):
+    """Answers that ``change`` gets to see and to replace, with the number of the request."""
+
+    def __init__(self, change: Callable[[dict[str, Any], int], object], rows: int = 250) -> None:
+        super().__init__()
+        self.change, self._lock, self.requests = change, threading.Lock(), 0
+        for n in range(rows):
+            self.add(f"10.1101/2026.01.14.{n:06d}")
+
+    def answer(self, request: Request) -> Reply:
+        reply = super().answer(request)
+        with self._lock:
+            self.requests += 1
+            content = json.loads(reply.body)
+            changed = self.change(content, self.requests)
+        return Reply(200, changed if isinstance(changed, bytes) else json.dumps(content).encode(), {})
+
+
+def listing(standin: Altered) -> Listing:
+    with Client(NetOptions(cache="none", max_wait=0.02, attempts=3)) as client:
+        return PreprintApi(client, standin.url, "biorxiv").by_date("2026-01-01", "2026-01-31")
+
+
+def message(**values: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda page: page["messages"][0].update(values)
+
+
+def nothing(page: dict[str, Any]) -> None:
+    page.update(messages=[{"status": "no posts found"}], collection=[])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        nothing,
+        lambda page: page.update(collection=[]),
+        lambda page: page.update(collection=page["collection"][:60]),
+        message(count=1_000_000),
+        message(total=0),
+        message(total=50),
+        lambda page: b"{}",
+        lambda page: b"[" * 100_000,
+        lambda page: page.update(messages={"status": "Error"}),
+        lambda page: page.update(messages="x", collection={"a": 1}),
+        lambda page: page.update(collection=[1]),
+    ],
+)
+def test_a_wrong_page_is_asked_for_again_and_transient(wrong: Callable[[dict[str, Any]], object]) -> None:
+    with Altered(lambda page, nth: wrong(page) if nth == 2 else None) as standin:
+        found = listing(standin)
+        assert len(found.rows) == 250 and found.incomplete == "" and standin.requests == 4
+    with Altered(lambda page, nth: wrong(page) if nth >= 2 else None) as standin:
+        with pytest.raises(TransientError, match="3 attempts"):
+            listing(standin)
+        assert standin.requests == 4
+
+
+@pytest.mark.parametrize("total", [None, "n/a", "9" * 5000])
+def test_paging_without_a_total_ends(total: str | None) -> None:
+    with Altered(lambda page, nth: message(total=total)(page)) as standin:
+        found = listing(standin)
+        assert len(found.rows) == 250 and "does not say how many" in found.incomplete
+    first: list[Any] = []
+
+    def again(page: dict[str, Any], nth: int) -> None:
+        first.append(page["collection"])
+        page.update(messages=[{"status": "ok", "total": total}], collection=first[0])
+
+    with Altered(again) as standin:
+        with pytest.raises(TransientError, match="only rows that came before"):
+            listing(standin)
+        assert standin.requests == 4
+
+
+def test_doubts_about_a_listing() -> None:
+    """An interval that is empty now may have had rows before."""
+    with Altered(lambda page, nth: nothing(page)) as standin:
+        assert listing(standin) == ([], "the API of biorxiv: no rows at all")
+
+    def huge(page: dict[str, Any], nth: int) -> None:
+        page["collection"][0]["version"] = "9" * 5000
+        page["collection"][1] = page["collection"][2]
+
+    with Altered(huge, rows=20) as standin:
+        found = listing(standin)
+    assert len(found.rows) == 18
+    assert "1 rows came twice" in found.incomplete and "1 rows without a usable DOI" in found.incomplete
 
 
 @pytest.mark.real_data
@@ -164,6 +261,14 @@ def test_lists_of_dois(tmp_path: Path) -> None:
         read_inputs([str(tmp_path / "bad.txt")])
     with pytest.raises(UsageError, match="neither a DOI"):
         read_inputs(["somewhere"])
+
+
+def test_an_endless_version_is_no_bug(tmp_path: Path) -> None:
+    long = "9" * 5000
+    assert parse_doi(f"10.1101/1v{long}") == Wanted(f"10.1101/1v{long}")
+    (tmp_path / "index.csv").write_text(f"doi,version,key\n10.1101/1,{long},a.meca\n")
+    with pytest.raises(UsageError, match="without doi, version"):
+        read_index(tmp_path / "index.csv", "x")
 
 
 def test_indexes(tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
+from preprint_bench import KEY, SECRET, TOKEN, Bench, article_id, names, use_credentials
 from standins.biorxiv_api import BiorxivStandIn
 from standins.faults import Faults
 from standins.meca import MecaArchive, MecaBucket, make_meca
@@ -25,7 +24,6 @@ from pmcx.sources.folder import FolderSource
 from pmcx.sources.preprints.source import BiorxivSource, MedrxivSource, PreprintSource
 from pmcx.testing import SourceSuite
 
-KEY, SECRET, TOKEN = "AKIAEXAMPLEKEY", "a-very-secret-key/of+forty=characters", "session-token-nobody-may-see"
 DOI = "10.1101/2026.01.14.700001"
 NEW = "10.64898/2026.01.14.700001"
 JANUARY = "Current_Content/January_2026/"
@@ -33,14 +31,7 @@ JANUARY = "Current_Content/January_2026/"
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    use_credentials(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -60,51 +51,9 @@ def api() -> Iterator[BiorxivStandIn]:
         yield standin
 
 
-class Bench:
-    """A source with its stand-ins; ``cache`` is kept between sources."""
-
-    def __init__(self, s3: S3StandIn, api: BiorxivStandIn, cache: Path) -> None:
-        self.s3, self.api, self.cache = s3, api, cache
-
-    def source(self, kind: type[PreprintSource] = BiorxivSource, **options: Any) -> PreprintSource:
-        settings = {
-            "endpoint": self.s3.url,
-            "api": self.api.url,
-            "requester_pays": True,
-            "cache": str(self.cache),
-            "max_wait": 0.02,
-            "attempts": 4,
-            "timeout": 2.0,
-        }
-        return kind({**settings, **options})
-
-    def plan(self, **options: Any) -> list[ArticleRef | Drop]:
-        with self.source(**options) as source:
-            return list(source.plan())
-
-    def refs(self, **options: Any) -> list[ArticleRef]:
-        items = self.plan(**options)
-        assert all(isinstance(item, ArticleRef) for item in items), items
-        return [item for item in items if isinstance(item, ArticleRef)]
-
-    def gets(self, archive: MecaArchive | None = None) -> list[str]:
-        """Ranges asked for, of one archive or all."""
-        hits = [hit for hit in self.s3.log if ".meca" in hit.path]
-        return [hit.headers.get("range", "") for hit in hits if archive is None or archive.key in hit.path]
-
-
 @pytest.fixture
 def bench(s3: S3StandIn, api: BiorxivStandIn, tmp_path: Path) -> Bench:
     return Bench(s3, api, tmp_path / "cache")
-
-
-def names(items: list[ArticleRef | Drop]) -> list[tuple[str, str]]:
-    """Id and reason ("" for a ref) of each item."""
-    return [(item.id, item.reason if isinstance(item, Drop) else "") for item in items]
-
-
-def article_id(archive: MecaArchive) -> str:
-    return f"{archive.doi.replace('/', '_')}v{archive.version}"
 
 
 def check(document: Document | Failure | Drop, archive: MecaArchive) -> None:
@@ -419,8 +368,8 @@ def test_one_version_by_name_and_what_is_not_there(bench: Bench, bucket: MecaBuc
         (article_id(second), ""),
     ]
     assert names(bench.plan(input=["10.1101/2026.01.01.5", f"{DOI}v9"])) == [
-        ("10.1101_2026.01.01.5", "not-found"),
-        ("10.1101_2026.01.14.700001v9", "not-found"),
+        ("10.1101_2026.01.01.5", "not-listed"),
+        ("10.1101_2026.01.14.700001v9", "not-listed"),
     ]
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 import pmcx
 from pmcx.core.images import FigureImage
-from pmcx.core.records import License, Mention, MentionSpan
+from pmcx.core.records import Ids, License, Mention, MentionSpan
 
 CC_BY = License(code="CC BY", spdx="CC-BY-4.0", url="https://creativecommons.org/licenses/by/4.0/")
 
@@ -212,7 +212,10 @@ class ShelfSource(ToySource):
         if drop is not None:
             return drop
         super()._one(ref)
-        return ShelfDocument(ref, self.options)
+        document = ShelfDocument(ref, self.options)
+        ids = Ids(pmcid=facts.get("pmcid", ""))
+        document.article = msgspec.structs.replace(document.article, ids=ids)
+        return document
 
 
 class HalvesDetector(pmcx.Detector):

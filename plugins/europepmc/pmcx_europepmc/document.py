@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +21,16 @@ from pmcx.remote import (
     guarded,
     is_vector,
 )
+
+Check = Callable[[bytes], str]
+
+
+class _DamagedError(Exception):
+    """The archive is damaged, and not by the way it came."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(f"{len(data)} bytes")
+        self.data = data
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class ZippedDocument(Document):
         self,
         parsed: ParsedArticle,
         article: Article,
-        download: Callable[[], bytes],
+        download: Callable[[Check], bytes],
         downloads: Downloads,
         limits: Limits,
     ) -> None:
@@ -57,14 +68,14 @@ class ZippedDocument(Document):
 
     def prepare(self, figures: Sequence[Figure]) -> None:
         if figures:
-            self._ticket = self._downloads.submit(self._download)
+            self._ticket = self._downloads.submit(self._fetch)
 
     def read(self, figure: Figure) -> bytes:
         with self._lock:
             if self._package is None:
                 self._package = self._open()
             package = self._package
-        hrefs = self._candidates.get(figure.id) or (figure.image.href,)
+        hrefs = self._hrefs(figure)
         name = package.index.resolve(hrefs)
         if not name:
             raise InputError(
@@ -75,13 +86,55 @@ class ZippedDocument(Document):
             raise InputError(f"vector graphic {name!r}, and no raster file of that name beside it")
         return package.reader.read(name)
 
+    def _fetch(self) -> bytes:
+        """The archive; what is damaged in it is fetched again, unless it comes the same way twice."""
+        seen: set[bytes] = set()
+
+        def check(data: bytes) -> str:
+            problem = self._damage(data)
+            digest = hashlib.sha256(data).digest()
+            if problem and digest in seen:
+                raise _DamagedError(data)
+            seen.add(digest)
+            return problem
+
+        try:
+            return self._download(check)
+        except _DamagedError as damaged:  # used for what is whole in it, and not kept
+            return damaged.data
+
+    def _damage(self, data: bytes) -> str:
+        """What is wrong with the archive itself, or with the file of a figure; empty where nothing is."""
+        path = _store(data)
+        try:
+            archive = ZipArchive(path, self._limits)
+            with guarded("listing"):
+                for _ in archive.members(lambda name: False):
+                    pass
+            reader = archive.reader([])
+            try:
+                for name in self._shown(archive):
+                    reader.read(name)
+            finally:
+                reader.close()
+        except InputError as error:
+            return f"damaged ZIP: {error}"
+        finally:
+            path.unlink(missing_ok=True)
+        return ""
+
+    def _shown(self, archive: ZipArchive) -> set[str]:
+        """The members that show the figures."""
+        index = FileIndex(archive.names, "")
+        return {name for figure in self.figures if (name := index.resolve(self._hrefs(figure)))}
+
+    def _hrefs(self, figure: Figure) -> Sequence[str]:
+        return self._candidates.get(figure.id) or (figure.image.href,)
+
     def _open(self) -> _Package:
         if self._ticket is None:
-            self._ticket = self._downloads.submit(self._download)
-        data = self._ticket.take()
-        with tempfile.NamedTemporaryFile(prefix="pmcx-europepmc-", suffix=".zip", delete=False) as file:
-            file.write(data)
-        path = Path(file.name)
+            self._ticket = self._downloads.submit(self._fetch)
+        path = _store(self._ticket.take())
         try:
             with guarded(f"archive of {self.article.id}"):
                 archive = ZipArchive(path, self._limits)
@@ -103,3 +156,10 @@ class ZippedDocument(Document):
         if package is not None:
             package.reader.close()
             package.path.unlink(missing_ok=True)
+
+
+def _store(data: bytes) -> Path:
+    """A temporary file of these bytes."""
+    with tempfile.NamedTemporaryFile(prefix="pmcx-europepmc-", suffix=".zip", delete=False) as file:
+        file.write(data)
+    return Path(file.name)

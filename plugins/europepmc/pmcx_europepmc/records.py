@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pmcx import Article
+from pmcx import Article, InputError
 from pmcx.remote import Ids, License, make_article_id
 
 Found = Mapping[str, Any]
@@ -59,6 +59,21 @@ def ids(record: Found) -> Ids:
 def article_id(record: Found) -> str:
     """``PMC123``; a preprint without PMCID is called by DOI and version, as its server calls it."""
     return make_article_id(ids(record), locator(record) or text(record, "id"))
+
+
+def same_article(record: Found, name: str, stated: Ids) -> None:
+    """InputError where a text states the PMCID or DOI of another article than the record's.
+
+    The PMCID decides where both have one: DOIs are at times written differently.
+    """
+    own = ids(record)
+    pmcid = own.pmcid or (name if name.startswith("PMC") else "")
+    if pmcid and stated.pmcid:
+        expected, found = pmcid, stated.pmcid
+    else:
+        expected, found = own.doi, stated.doi
+    if expected and found and expected.casefold() != found.casefold():
+        raise InputError(f"{name}: Europe PMC sent the text of {found} instead of {expected}")
 
 
 def fingerprint(record: Found) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,6 +84,7 @@ class EuropePmcSource(RemoteSource):
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
         self._known: dict[str, Found] = {}
+        self._unknown = ""
 
     @property
     def base(self) -> str:
@@ -102,6 +104,7 @@ class EuropePmcSource(RemoteSource):
         if not (self.options.input or self.options.query.strip()):
             raise UsageError("say which articles: --input PMC123 (or a file of ids), or the option query=...")
         names = list(dict.fromkeys(read_names(self.options.input)))
+        self.incomplete = "articles named one by one" if names else ""
         if self._client is not None:
             return self._plan(names)
         return self._plan_alone(names)
@@ -121,6 +124,7 @@ class EuropePmcSource(RemoteSource):
             yield found
             taken += isinstance(found, ArticleRef)
             if taken == self.options.limit:
+                self.incomplete = f"limit={taken}"
                 return
 
     def _candidates(self, names: Sequence[str]) -> Iterator[ArticleRef | Drop]:
@@ -131,6 +135,8 @@ class EuropePmcSource(RemoteSource):
         for start in range(0, len(names), TOGETHER):
             group = names[start : start + TOGETHER]
             known = service.look_up(group)
+            if missing := [name for name in group if name not in known]:
+                known |= service.look_up(missing)  # "unknown" has consequences: ask twice
             for name in group:
                 if name in known:
                     record = known[name]
@@ -148,46 +154,69 @@ class EuropePmcSource(RemoteSource):
                 yield Drop(id=own, stage="plan", reason="preprint", detail=name)
             else:
                 yield ArticleRef(id=own, locator=name, fingerprint=fingerprint(record))
+        if service.incomplete:
+            self.incomplete = f"the search {service.incomplete}"
+            log.warning("Europe PMC: %s", self.incomplete)
 
     def _query(self) -> str:
         query = self.options.query.strip()
         return f"({query}) AND OPEN_ACCESS:y" if self.options.open_access_only else query
 
     def survey(self, refs: Sequence[ArticleRef]) -> Sequence[Survey | Failure | Drop]:
+        self._look_up(refs)
+        return [self._survey_one(ref) for ref in refs]
+
+    def _survey_one(self, ref: ArticleRef) -> Survey | Failure | Drop:
         from .records import license_of
 
-        known = self._service().look_up([ref.locator for ref in refs])
-        answers: list[Survey | Failure | Drop] = []
-        for ref in refs:
-            record = known.get(ref.locator)
-            drop = self._left_out(ref, record)
-            code = license_of(record).code if record else "unknown"
-            # The service does not tell the size of what it would send: text and one archive.
-            answers.append(drop or Survey(ref.id, license=code, files=2))
-        return answers
+        try:
+            record = self._record(ref)
+        except TransientError as error:
+            return Failure(id=ref.id, stage="fetch", kind="transient", error=str(error), attempt=ref.attempt)
+        # The service does not tell the size of what it would send: text and one archive.
+        return self._left_out(ref, record) or Survey(ref.id, license=license_of(record).code, files=2)
 
     # -- fetching -------------------------------------------------------------------------------
 
     def fetch(self, refs: Sequence[ArticleRef]) -> Sequence[Document | Failure | Drop]:
-        self._known = self._look_up(refs)
+        self._look_up(refs)
         return super().fetch(refs)
 
-    def _look_up(self, refs: Sequence[ArticleRef]) -> dict[str, Found]:
-        """What the search says of these articles; without it the texts themselves decide, a little later."""
+    def _look_up(self, refs: Sequence[ArticleRef]) -> None:
+        """Learn what the search says of these articles; offline what it said when they were fetched."""
+        self._known, self._unknown = {}, "the search does not list it any more"
         if self.options.offline:
-            return {}
+            self._unknown = "offline, and what the search says of it is not in the cache"
+            self._known = {ref.locator: record for ref in refs if (record := self._kept(ref)) is not None}
+            return
         try:
-            return self._service().look_up([ref.locator for ref in refs])
+            self._known = self._service().look_up([ref.locator for ref in refs])
         except (InputError, TransientError) as error:
-            log.info("no metadata of %d articles: %s", len(refs), error)
-            return {}
+            self._unknown = str(error)
 
-    def _left_out(self, ref: ArticleRef, record: Found | None) -> Drop | None:
+    def _record(self, ref: ArticleRef) -> Found:
+        """What the search says of an article: its licence decides whether it may be taken."""
+        record = self._known.get(ref.locator)
+        if record is None:
+            raise TransientError(f"{ref.locator}: no metadata: {self._unknown}")
+        return record
+
+    def _keep(self, ref: ArticleRef, record: Found) -> None:
+        """Keep a record beside the text, for offline."""
+        key = self._cache_key(f"{self.base}/{ref.locator}", ref)
+        if key and self.client.cache is not None and not self.options.offline:
+            self.client.cache.put(key, json.dumps(record).encode())
+
+    def _kept(self, ref: ArticleRef) -> Found | None:
+        key = self._cache_key(f"{self.base}/{ref.locator}", ref)
+        data = self.client.cache.get(key) if key and self.client.cache is not None else None
+        record = json.loads(data) if data else None
+        return record if isinstance(record, dict) else None
+
+    def _left_out(self, ref: ArticleRef, record: Found) -> Drop | None:
         """Why an article is left out, as far as the search tells."""
         from .records import describe, text
 
-        if record is None:
-            return None
         article = describe(record, ref.id, self.name)
         licensed = article.license.code != "unknown"
         closed = self.options.open_access_only and text(record, "isOpenAccess") == "N"
@@ -202,31 +231,49 @@ class EuropePmcSource(RemoteSource):
         from pmcx.remote import Limits, parse
 
         from .document import ZippedDocument
-        from .records import text
+        from .records import same_article, text
 
-        record = self._known.get(ref.locator)
+        record = self._record(ref)
         drop = self._left_out(ref, record)
         if drop is not None:
             return drop
-        service = self._service()
-        url = service.text_url(ref.locator)
         try:
-            data = self.client.get(url, kind="xml", cache_key=self._cache_key(url, ref)).body
-        except NotFoundError:
-            return Drop(id=ref.id, stage="fetch", reason="not-open-access", detail="no full text to download")
+            data = self._text(ref, record)
+        except NotFoundError as error:
+            if text(record, "isOpenAccess") == "N":
+                detail = "no full text to download"
+                return Drop(id=ref.id, stage="fetch", reason="not-open-access", detail=detail)
+            raise TransientError(f"{error}, though the search says that it is open access") from error
         parsed = parse(data, source=self.name, article_id=ref.id)
-        stated = parsed.article.ids.pmcid
-        if ref.locator.startswith("PMC") and stated not in ("", ref.locator):
-            raise InputError(f"{ref.locator}: Europe PMC sent the text of {stated}")
-        article = msgspec.structs.replace(
-            parsed.article, source_license=text(record, "license") if record else ""
-        )
-        files = service.files_url(ref.locator)
-        return ZippedDocument(parsed, article, partial(self._archive, files, ref), self.downloads, Limits())
+        same_article(record, ref.locator, parsed.article.ids)
+        self._keep(ref, record)
+        article = msgspec.structs.replace(parsed.article, source_license=text(record, "license"))
+        return ZippedDocument(parsed, article, partial(self._archive, ref), self.downloads, Limits())
 
-    def _archive(self, url: str, ref: ArticleRef) -> bytes:
+    def _text(self, ref: ArticleRef, record: Found) -> bytes:
+        """The full text. What is no article counts as not arrived; another article's text is never kept."""
+        from pmcx.remote import scan
+
+        from .records import same_article
+
+        def check(data: bytes) -> str:
+            try:
+                heads = scan(data)
+            except InputError as error:
+                return str(error)
+            if not heads:
+                return "XML without an article"
+            same_article(record, ref.locator, heads[0].ids)
+            return ""
+
+        url = self._service().text_url(ref.locator)
+        return self.client.get(url, kind="xml", cache_key=self._cache_key(url, ref), check=check).body
+
+    def _archive(self, ref: ArticleRef, check: Callable[[bytes], str]) -> bytes:
+        url = self._service().files_url(ref.locator)
         key = self._cache_key(url, ref)
-        return self.client.get(url, kind="zip", cache_key=key, seconds=self.options.max_seconds).body
+        seconds = self.options.max_seconds
+        return self.client.get(url, kind="zip", cache_key=key, seconds=seconds, check=check).body
 
     def _cache_key(self, url: str, ref: ArticleRef) -> str:
         """Kept only under a sign of the article's state: the service gives no checksums."""

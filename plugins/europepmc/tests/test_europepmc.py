@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
+import json
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ class Service(EuropePmcStandIn):
     def __init__(self) -> None:
         super().__init__()
         self.archives: dict[str, bytes] = {}
+        self.hooks: list[Callable[[Request, Reply], Reply | None]] = []
+        """Asked in turn for another answer than the sound one; each sees every request."""
 
     def put(self, n: int, **more: Any) -> PmcArticle:
         article = pmc_article(n, figures=2)
@@ -42,8 +46,35 @@ class Service(EuropePmcStandIn):
         reply = super().answer(request)
         name = request.path.strip("/").partition("/")[0]
         if request.path.endswith("supplementaryFiles") and name in self.archives:
-            return Reply(200, self.archives[name], {"Content-Type": "application/zip"})
+            reply = Reply(200, self.archives[name], {"Content-Type": "application/zip"})
+        for hook in self.hooks:
+            reply = hook(request, reply) or reply
         return reply
+
+    def swap(self, end: str, *bodies: bytes | None, always: bytes | None = None, status: int = 200) -> None:
+        """Other bodies for the first requests whose path ends so (None: the sound one), then ``always``."""
+        due = list(bodies)
+
+        def hook(request: Request, reply: Reply) -> Reply | None:
+            if not request.path.endswith(end):
+                return None
+            body = due.pop(0) if due else always
+            return None if body is None else Reply(status, body, reply.headers)
+
+        self.hooks.append(hook)
+
+    def edit(self, change: Callable[[dict[str, Any], int], None]) -> None:
+        """Change the answers of the search; ``change`` gets the content and the number of the search."""
+        asked = itertools.count(1)
+
+        def hook(request: Request, reply: Reply) -> Reply | None:
+            if not request.path.endswith("/search"):
+                return None
+            content = json.loads(reply.body)
+            change(content, next(asked))
+            return Reply(200, json.dumps(content).encode(), reply.headers)
+
+        self.hooks.append(hook)
 
     def asked(self, end: str) -> list[str]:
         return [hit.path for hit in self.log if hit.path.endswith(end)]
@@ -107,7 +138,7 @@ def test_ids_are_looked_up_together_and_keep_their_order(service: Service, tmp_p
     refs, drops = planned(source(service, input=["PMC7", "pmc3", str(listed), "PMC99", "PMC7"]))
     assert [ref.id for ref in refs] == ["PMC7", "PMC3", "PMC30", "PMC29", "PMC5"]
     assert [(drop.id, drop.reason) for drop in drops] == [("PMC99", "not-found")]
-    assert len(service.log) == 1
+    assert len(service.log) == 2, "what is not found is asked for once more"
 
 
 def test_what_is_no_id_is_told(service: Service, tmp_path: Path) -> None:
@@ -128,8 +159,8 @@ def test_what_is_no_id_is_told(service: Service, tmp_path: Path) -> None:
 
 def test_preprints_are_taken_when_asked_for(service: Service) -> None:
     service.put(1)
-    preprint = pmc_article(2)
-    for name, license in (("PPR77", "cc by"), ("PPR78", "")):
+    for n, name, license in ((2, "PPR77", "cc by"), (3, "PPR78", "")):
+        preprint = pmc_article(n)
         service.add(name, preprint.xml, dict(preprint.media), license=license)
     refs, drops = planned(source(service, query="demonstration"))
     assert [ref.id for ref in refs] == ["PMC1"] and {drop.reason for drop in drops} == {"preprint"}
@@ -390,6 +421,226 @@ def test_a_survey_tells_licences(service: Service) -> None:
         survey, drop = given.survey(planned(given)[0])
     assert (survey.id, getattr(survey, "license", "")) == ("PMC1", "CC BY-NC")
     assert isinstance(drop, Drop) and drop.reason == "not-open-access"
+
+
+# -- answers that cannot be true ----------------------------------------------------------------
+
+
+def plan_of(service: Service, **options: Any) -> tuple[list[str], str]:
+    """The planned ids, and why the enumeration may lack some."""
+    given = source(service, **options)
+    refs, _ = planned(given)
+    return [ref.id for ref in refs], given.incomplete
+
+
+def test_a_plan_says_whether_it_is_whole(service: Service) -> None:
+    for n in range(1, 9):
+        service.put(n)
+    every = [f"PMC{n}" for n in range(1, 9)]
+    assert plan_of(service, query="demonstration", page_size=3) == (every, "")
+    assert plan_of(service, query="demonstration", limit=9) == (every, "")
+    assert plan_of(service, query="demonstration", limit=5) == (every[:5], "limit=5")
+    assert plan_of(service, input=["PMC1"]) == (["PMC1"], "articles named one by one")
+    assert plan_of(service, query="nothing-like-it") == ([], "the search finds nothing")
+
+
+def test_a_page_that_comes_back_empty_is_asked_for_again(service: Service) -> None:
+    for n in range(1, 9):
+        service.put(n)
+    service.edit(lambda page, nth: page["resultList"].update(result=[]) if nth == 2 else None)
+    assert plan_of(service, query="demonstration", page_size=3) == ([f"PMC{n}" for n in range(1, 9)], "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"resultList": None}, {"resultList": []}, {"resultList": "x"}, {"resultList": {"result": None}},
+        {"resultList": {"result": [None]}}, {"resultList": {"result": []}}, {"hitCount": "many"},
+        {"hitCount": None}, {"hitCount": -1}, {"hitCount": 1e20}, {"nextCursorMark": None},
+        {"nextCursorMark": "*"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wrong_answers_are_transient(service: Service, wrong: dict[str, Any]) -> None:
+    for n in range(1, 5):
+        service.put(n)
+    service.edit(lambda page, nth: page.update(wrong))
+    with pytest.raises(pmcx.TransientError):
+        planned(source(service, query="demonstration", page_size=2))
+    assert len(service.log) == QUICK["attempts"]
+    service.hooks.clear()
+    service.edit(lambda page, nth: page.update(wrong) if nth == 1 else None)
+    assert plan_of(service, query="demonstration", page_size=2) == (["PMC1", "PMC2", "PMC3", "PMC4"], "")
+
+
+def test_paging_in_circles_ends(service: Service) -> None:
+    for n in range(1, 31):
+        service.put(n)
+    first: list[Any] = []
+
+    def repeat(page: dict[str, Any], nth: int) -> None:
+        first.append(dict(page))
+        page.update({key: first[0][key] for key in ("hitCount", "resultList")})
+        page.pop("errMsg", None)  # of the cursor below
+        page["nextCursorMark"] = "AB"[nth % 2]
+
+    service.edit(repeat)
+    with pytest.raises(pmcx.TransientError, match="no further results after 10 of 30"):
+        planned(source(service, query="demonstration", page_size=10))
+    assert len(service.log) == 5
+
+
+def test_a_query_once_accepted_stays_so(service: Service) -> None:
+    for n in range(1, 5):
+        service.put(n)
+    service.edit(lambda page, nth: page.update(errMsg="backend away") if nth == 2 else None)
+    assert len(plan_of(service, query="demonstration", page_size=2)[0]) == 4
+
+
+def test_results_that_come_twice_are_counted_once(service: Service) -> None:
+    for n in range(1, 10):
+        service.put(n)
+    last: list[Any] = []
+
+    def overlap(page: dict[str, Any], nth: int) -> None:
+        if nth == 2:
+            page["resultList"]["result"][0] = last[0]
+        last[:] = page["resultList"]["result"]
+
+    service.edit(overlap)
+    found, incomplete = plan_of(service, query="demonstration", page_size=3)
+    assert len(found) == 8 and incomplete == "the search lists 1 of 9 articles twice"
+
+
+def test_unknown_is_asked_twice(service: Service) -> None:
+    service.put(1)
+    service.edit(lambda page, nth: page.update(hitCount=0, resultList={"result": []}) if nth == 1 else None)
+    assert plan_of(service, input=["PMC1"])[0] == ["PMC1"]
+
+
+def fetched(service: Service, cache: Path, *names: str, after: Callable[[], None] | None = None) -> list[Any]:
+    """What fetching gives when something happens to the service after planning."""
+    given = source(service, input=list(names), cache=str(cache))
+    with given:
+        refs, _ = planned(given)
+        if after is not None:
+            after()
+        return list(given.fetch(refs))
+
+
+def test_without_metadata_nothing_is_taken(service: Service, tmp_path: Path) -> None:
+    """Whether a preprint may be taken, only the search says."""
+    service.add("PPR7", pmc_article(7).xml, license="")
+    service.put(8)
+    down = {"PPR7": lambda: service.swap("/search", always=b"", status=503),
+            "PMC8": lambda: service.edit(lambda page, nth: page.update(resultList=None))}  # fmt: skip
+    for name, act in down.items():
+        (lost,) = fetched(service, tmp_path, name, after=act)
+        assert isinstance(lost, Failure) and lost.kind == "transient" and "no metadata" in lost.error
+        service.hooks.clear()
+    assert service.asked("fullTextXML") == []
+    (gone,) = fetched(service, tmp_path, "PMC8", after=service.entries.clear)
+    assert isinstance(gone, Failure) and gone.kind == "transient" and "any more" in gone.error
+    service.add("PPR7", pmc_article(7).xml, license="")
+    service.put(8)
+    drop, document = fetched(service, tmp_path, "PPR7", "PMC8")
+    assert isinstance(drop, Drop) and drop.reason == "not-open-access"
+    assert isinstance(document, Document) and document.article.source_license == "cc by"
+
+
+def test_offline_keeps_to_what_the_search_said(service: Service, tmp_path: Path) -> None:
+    service.put(5, license="cc by-nc")
+    given = source(service, input=["PMC5"], cache=str(tmp_path))
+    with given:
+        refs, _ = planned(given)
+        (before,) = given.fetch(refs)
+    with source(service, cache=str(tmp_path), offline=True) as given:
+        (after,) = given.fetch(refs)
+    assert isinstance(before, Document) and isinstance(after, Document)
+    assert after.article == before.article and after.article.source_license == "cc by-nc"
+    with source(service, cache=str(tmp_path / "other"), offline=True) as given:
+        (lost,) = given.fetch(refs)
+    assert isinstance(lost, Failure) and lost.kind == "transient"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [b"<?xml version='1.0'?><error>Service temporarily unavailable</error>", b"<article><front>"],
+    ids=["another-xml", "cut-short"],
+)
+def test_what_is_no_article_is_never_kept(service: Service, tmp_path: Path, page: bytes) -> None:
+    service.put(5)
+    service.swap("fullTextXML", page)
+    assert isinstance(fetched(service, tmp_path / "once", "PMC5")[0], Document)
+    service.swap("fullTextXML", always=page)
+    (lost,) = fetched(service, tmp_path, "PMC5")
+    assert isinstance(lost, Failure) and lost.kind == "transient"
+    service.hooks.clear()
+    assert isinstance(fetched(service, tmp_path, "PMC5")[0], Document), "healed"
+
+
+def test_another_preprints_text_is_refused_and_not_kept(service: Service, tmp_path: Path) -> None:
+    for n in (7, 8):
+        service.add(f"PPR{n}", pmc_article(n).xml)
+    other = service.entries["PPR8"]
+    assert other.xml is not None
+    service.swap("PPR7/fullTextXML", always=other.xml)
+    (lost,) = fetched(service, tmp_path, "PPR7")
+    assert isinstance(lost, Failure) and lost.kind == "input" and other.doi in lost.error
+    service.hooks.clear()
+    assert isinstance(fetched(service, tmp_path, "PPR7")[0], Document)
+
+
+def test_a_404_of_an_open_access_text_is_no_drop(service: Service, tmp_path: Path) -> None:
+    service.put(5)
+    service.faults.script["/PMC5/fullTextXML"] += ["404"]
+    (lost,) = fetched(service, tmp_path, "PMC5")
+    assert isinstance(lost, Failure) and lost.kind == "transient" and "open access" in lost.error
+    assert isinstance(fetched(service, tmp_path, "PMC5")[0], Document)
+
+
+def broken(archive: bytes, name: str) -> bytes:
+    """The archive with other bytes in the middle of one member, and a sound directory."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        info = file.getinfo(name)
+    start = info.header_offset + 30 + len(name) + info.compress_size // 2
+    return archive[:start] + bytes(8) + archive[start + 8 :]
+
+
+def test_a_damaged_member_is_fetched_again(service: Service, tmp_path: Path) -> None:
+    article = service.put(5)
+    whole = zipped({name: data for name, data in article.media.items() if name.endswith(".jpg")})
+    damaged = broken(whole, article.figures["F1"])
+    service.archives["PMC5"] = whole
+    service.swap("supplementaryFiles", damaged)
+    (document,) = fetched(service, tmp_path, "PMC5")
+    with source(service, cache=str(tmp_path)) as given:
+        (document,) = given.fetch(planned(source(service, input=["PMC5"]))[0])
+        assert images(document) == {figure: article.media[name] for figure, name in article.figures.items()}
+        document.close()
+    assert len(service.asked("supplementaryFiles")) == 2
+
+
+def test_what_is_damaged_at_the_service_costs_one_figure(service: Service, tmp_path: Path) -> None:
+    article = service.put(5)
+    whole = zipped({name: data for name, data in article.media.items() if name.endswith(".jpg")})
+    service.archives["PMC5"] = broken(whole, article.figures["F1"])
+    for healed in (False, True):
+        if healed:
+            service.archives["PMC5"] = whole
+        with source(service, input=["PMC5"], cache=str(tmp_path)) as given:
+            (document,) = given.fetch(planned(given)[0])
+            assert isinstance(document, Document)
+            document.prepare(document.figures)
+            first, second = document.figures
+            assert document.read(second) == article.media[article.figures["F2"]]
+            if healed:
+                assert document.read(first) == article.media[article.figures["F1"]]
+            else:
+                with pytest.raises(pmcx.InputError):
+                    document.read(first)
+            document.close()
+    assert len(service.asked("supplementaryFiles")) == 3, "twice the same bytes, and nothing kept"
 
 
 # -- records ------------------------------------------------------------------------------------

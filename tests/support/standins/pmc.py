@@ -266,7 +266,9 @@ class PmcBucket:
 
         ``defect``: ``no-manifest`` (the folder is there, the manifest not yet), ``md5-mismatch`` (the
         first shard is not the one that the manifest means), ``truncated-gz`` (the first shard breaks off,
-        with a checksum that agrees).
+        with a checksum that agrees), ``long-row`` (the first shard unpacks to a row of 8 MB), ``many-rows``
+        (to the same row over and over), ``foreign-rows`` (with a row of another bucket), ``foreign`` (the
+        manifest is of another bucket).
         """
         root = f"inventory-reports/{self.bucket}/metadata"
         rows = [self._row(name, schema) for name in sorted(self.articles)]
@@ -276,6 +278,14 @@ class PmcBucket:
             stated = data
             if k == 0 and defect == "truncated-gz":
                 data = stated = data[: len(data) // 2]
+            elif k == 0 and defect == "long-row":
+                data = stated = gzip.compress(bytes(8_000_000), mtime=0)
+            elif k == 0 and defect == "many-rows":
+                data = stated = _csv_gz(rows[:1] * 100_000)
+            elif k == 0 and defect == "foreign-rows":
+                elsewhere = [cell.replace(self.bucket, "elsewhere") for cell in rows[0]]
+                other = [cell.replace("metadata/PMC", "metadata/PMC9") for cell in elsewhere]
+                data = stated = _csv_gz([other, *rows[k::shards]])
             elif k == 0 and defect == "md5-mismatch":
                 data = _csv_gz(rows[k + 1 :: shards])
             name = hashlib.sha256(f"{date}{time}{k}{schema}{defect}".encode()).hexdigest()[:32]
@@ -284,7 +294,7 @@ class PmcBucket:
             files.append({"key": key, "size": len(stated), "MD5checksum": hashlib.md5(stated).hexdigest()})
         created = datetime.fromisoformat(f"{date}T00:00:00+00:00")
         manifest = {
-            "sourceBucket": self.bucket,
+            "sourceBucket": "elsewhere" if defect == "foreign" else self.bucket,
             "destinationBucket": f"arn:aws:s3:::{self.bucket}",
             "version": "2016-11-30",
             "creationTimestamp": str(int(created.timestamp() * 1000)),
