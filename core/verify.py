@@ -37,8 +37,8 @@ def verify(path: Path, deep: bool = True) -> Report:
     """Check every committed file's bytes, the books, stray files and (``deep``) every row.
 
     Deep checks: keys unique over the run, no work in two splits, the image's sha256 and size, box inside
-    the source image, ``subcaption`` equal to the caption's characters of its spans, mention spans in range, a licence and
-    an attribution in every row.
+    the source image, ``subcaption`` equal to the caption's characters of its spans, mention spans in
+    range, a licence and an attribution in every row.
     """
     run = Run(path)
     report = Report()

@@ -8,11 +8,13 @@ resumed where it broke, and what arrives is checked before anybody sees it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import random
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from .transport import Transport
 
+log = logging.getLogger(__name__)
+
 Sign = Callable[[str, str, dict[str, str]], dict[str, str]]
 """(method, url, headers) -> headers with authorization, made afresh for each attempt."""
 
@@ -40,6 +44,12 @@ PASSING = frozenset({"RequestTimeout", "InternalError", "SlowDown", "ServiceUnav
 MAX_REDIRECTS = 4
 HEADER_TIMEOUTS = 4
 """Connecting, sending and all headers may take so many times ``timeout`` together."""
+LATEST_BYTES = 4 * 2**20
+"""Answers that may change are kept for ``--offline`` up to this size."""
+WARN_EVERY = 30.0
+"""Seconds between two warnings about a host."""
+SAME_WRONG = 4
+"""So many times the same bytes with another checksum than promised: the object itself is wrong."""
 ERROR_BYTES = 4096
 """How much of an error's body is read."""
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
@@ -141,6 +151,7 @@ class Client:
         )
         self.observer: Callable[[Response], None] = lambda response: None
         """Called with every answer that a server gave, from the thread that asked (``pmcx check-live``)."""
+        self._warned: dict[str, float] = {}
         self._http: httpx.Client | None = None
         self._transport: Transport | None = None
 
@@ -213,7 +224,12 @@ class Client:
             data = self.cache.get(key)
             if data is not None and not mismatch(data, md5, size):
                 return Response(url, 200, {}, data, cached=True)
+        # What may change is kept for --offline only: a listing, a search, an inventory's manifest.
+        latest = "" if key or byte_range is not None else f"latest:{url}"
         if self.options.offline:
+            data = self.cache.get(latest) if latest and self.cache is not None else None
+            if data is not None:
+                return Response(url, 200, {}, data, cached=True)
             raise TransientError(f"{_short(url)} is not in the cache, and --offline is set")
         response = self._attempts(
             _Asked(url, dict(headers or {}), sign, byte_range, if_match),
@@ -223,8 +239,8 @@ class Client:
             time.monotonic() + seconds if seconds else float("inf"),
         )
         self.observer(response)
-        if key and self.cache is not None:
-            self.cache.put(key, response.body)
+        if self.cache is not None and (key or (latest and len(response.body) <= LATEST_BYTES)):
+            self.cache.put(key or latest, response.body)
         return response
 
     # -- attempts -------------------------------------------------------------------------------
@@ -245,6 +261,7 @@ class Client:
         body = _Body(deadline=deadline)
         host = _host(url)
         why = ""
+        wrong: Counter[bytes] = Counter()
         for attempt in range(1, self.options.attempts + 1):
             if not self.limits.wait(host, deadline - time.monotonic()):
                 why = why or "its turn is too far away"
@@ -266,11 +283,22 @@ class Client:
                 if not why:
                     return response
                 body = _Body(deadline=deadline)
+                wrong[hashlib.blake2b(response.body).digest()] += 1
+                if md5 and max(wrong.values()) >= SAME_WRONG:
+                    raise TransientError(f"{_short(url)}: {why} (the same bytes {SAME_WRONG} times)")
             if time.monotonic() + min(wait or 0.0, self.options.max_wait) > deadline:
                 raise TransientError(f"{_short(url)}: {why} (attempt {attempt}, no time left)")
+            self._warn(host, why, attempt)
             if attempt < self.options.attempts:
                 self._pause(host, attempt, wait)
         raise TransientError(f"{_short(url)}: {why} ({self.options.attempts} attempts)")
+
+    def _warn(self, host: str, why: str, attempt: int) -> None:
+        """Say now and then that a host makes trouble, so that nobody wonders why nothing moves."""
+        now = time.monotonic()
+        if attempt >= 3 and now - self._warned.get(host, -WARN_EVERY) >= WARN_EVERY:
+            self._warned[host] = now
+            log.warning("%s: %s; attempt %d of %d failed", host, why, attempt, self.options.attempts)
 
     def _pause(self, host: str, attempt: int, asked: float | None) -> None:
         if asked is not None:

@@ -159,10 +159,14 @@ def requester_pays(region: str = "us-east-1") -> Sign:
     try:
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError
         from botocore.session import get_session
     except ImportError as error:
         raise PluginError("signed S3 requests need botocore: pip install 'pmcx-extract[aws]'") from error
-    credentials = get_session().get_credentials()
+    try:
+        credentials = get_session().get_credentials()
+    except BotoCoreError as error:  # a profile that does not exist, a broken configuration file
+        raise UsageError(f"AWS credentials: {error}") from error
     if credentials is None:
         raise UsageError("requester-pays buckets need AWS credentials (environment, ~/.aws, or a role)")
 

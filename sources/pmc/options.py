@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from ...core.net.options import NetOptions
+from ...core.net.options import BaseAddress, NetOptions
 
 BUCKET = "pmc-oa-opendata"
 EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils"
@@ -73,7 +73,7 @@ class PmcOptions(NetOptions):
         pattern=r"^[a-z0-9][a-z0-9.-]*$",
         description="Name of the bucket; `endpoint` says where it is.",
     )
-    eutils: str = Field(default=EUTILS, description="Base address of the E-utilities.")
+    eutils: BaseAddress = Field(default=EUTILS, description="Base address of the E-utilities.")
     api_key: SecretStr = Field(
         default=SecretStr(""),
         description="NCBI API key: 10 requests a second to the E-utilities instead of 3. Better set in the "

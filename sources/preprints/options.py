@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ...core.net.options import NetOptions
+from ...core.net.options import BaseAddress, NetOptions
 
 API = "https://api.biorxiv.org"
 
@@ -67,7 +67,7 @@ class PreprintOptions(NetOptions):
         description="Name of the bucket; empty: that of the server.",
     )
     region: str = Field(default="us-east-1", description="AWS region of the bucket.")
-    api: str = Field(default=API, description="Base address of the API that lists preprints.")
+    api: BaseAddress = Field(default=API, description="Base address of the API that lists preprints.")
 
     @field_validator("input", "months", "back", mode="before")
     @classmethod

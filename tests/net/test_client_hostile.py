@@ -26,7 +26,7 @@ from pmcx.core.net.checks import decoded, part_end, wrong_kind
 from pmcx.core.net.client import Client, NotFoundError, RefusedError, _short
 from pmcx.core.net.limits import HostLimits
 from pmcx.core.net.options import NetOptions, user_cache
-from pmcx.core.net.s3 import Bucket, parse_listing
+from pmcx.core.net.s3 import Bucket, parse_listing, requester_pays
 from pmcx.sources.remote import RemoteSource
 
 Answer = Callable[[socket.socket, int], None]
@@ -612,3 +612,12 @@ def test_listings_go_on_and_do_not_go_round(serve: Serve) -> None:
     with client() as http, pytest.raises(TransientError, match="round in circles"):
         list(Bucket(http, "b", server.url).list(""))
     assert len(server.heads) == 3
+
+
+def test_a_profile_that_does_not_exist_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("botocore")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "nobody-of-this-name")
+    with pytest.raises(UsageError, match="nobody-of-this-name"):
+        requester_pays()

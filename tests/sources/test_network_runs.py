@@ -152,19 +152,21 @@ def test_the_books_do_not_depend_on_faults_or_workers(s3: S3StandIn, tmp_path: P
     assert digests(tmp_path / "calm" / "out") == digests(tmp_path / "wild" / "out")
 
 
-def test_offline_uses_the_cache_and_nothing_else(s3: S3StandIn, tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [{"input": ["PMC10000001", "PMC10000003.1"]}, {"inventory": True}])
+def test_offline_needs_no_server(s3: S3StandIn, tmp_path: Path, chosen: dict[str, Any]) -> None:
+    """What was planned and fetched once is planned and fetched again without a request."""
     bucket = PmcBucket(s3)
-    ids = bucket.fill(10, figures=1)
+    bucket.fill(6, figures=1)
+    bucket.inventory()
     cache = str(tmp_path / "shared-cache")
-    listed = [f"{name}.1" for name in ids]
-    first = run("pmc-oa", s3, tmp_path / "one" / "out", input=listed, cache=cache)
-    assert first.exit_code == 0
-    plan = (tmp_path / "one" / "out" / "plan.jsonl").read_bytes()
+    assert run("pmc-oa", s3, tmp_path / "one" / "out", cache=cache, **chosen).exit_code == 0
     s3.forget()
-    again = run("pmc-oa", s3, tmp_path / "two" / "out", input=listed, cache=cache)
+    again = run("pmc-oa", s3, tmp_path / "two" / "out", cache=cache, offline=True, **chosen)
     assert again.exit_code == 0
-    assert (tmp_path / "two" / "out" / "plan.jsonl").read_bytes() == plan
-    assert {hit.query.partition("&")[0] for hit in s3.log} == {"list-type=2"}, "only listings"
+    assert not s3.log
+    assert figures_of(tmp_path / "two" / "out") == figures_of(tmp_path / "one" / "out")
+    with pytest.raises(pmcx.TransientError, match="not in the cache"):
+        run("pmc-oa", s3, tmp_path / "three" / "out", cache=cache, offline=True, input=["PMC5"])
 
 
 def command(s3: S3StandIn, out: Path, *more: str) -> list[str]:
