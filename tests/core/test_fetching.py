@@ -123,3 +123,22 @@ def test_a_slow_source_is_no_hang(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.books.failures
     assert result.books.done == 12
+
+
+def test_a_run_that_ends_early_does_not_wait_for_a_slow_server() -> None:
+    cancelled = threading.Event()
+
+    def fetch(group: Sequence[ArticleRef]) -> list[Fetched]:
+        if group[0].id == "A0":
+            return answers(group)
+        assert cancelled.wait(60), "nobody gave up"
+        raise pmcx.TransientError("stopped")
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        FetchAhead(groups_of(refs(40), frozenset()), fetch, 2, cancelled.set) as fetched,
+    ):
+        next(iter(fetched))
+        raise KeyboardInterrupt
+    assert cancelled.is_set()
+    assert not any(thread.name == "pmcx-fetch" for thread in threading.enumerate())
