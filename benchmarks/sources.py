@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 ROUNDS = 5
 CONNECTIONS = 16
 OBJECTS, BYTES = 400, 300_000
-ARTICLES = 120
+ARTICLES = 300
 
 
 def serve(delay: float, articles: int) -> None:
