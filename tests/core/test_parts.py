@@ -28,6 +28,8 @@ def test_unit_size_is_a_function_of_the_plan(articles: int, asked: int | None, s
 
 def test_plan_cuts_units_and_drops_duplicates(tmp_path: Path) -> None:
     class Source:
+        incomplete = ""
+
         def plan(self) -> list[ArticleRef]:
             return [ArticleRef(id=f"A{n % 5}", locator=str(n)) for n in range(7)]
 
