@@ -149,7 +149,7 @@ def retry_refs(folder: RunFolder, kinds: frozenset[FailureKind]) -> list[Article
         if failure.kind in kinds and not _superseded(failure, books.retrying):
             lost.setdefault(article_of(failure.id), []).append(failure)
     refs = []
-    for ref in _planned(folder):
+    for ref in folder.planned():
         failures = lost.pop(ref.id, None)
         if failures is None:
             continue
@@ -168,10 +168,3 @@ def retry_units(refs: list[ArticleRef], size: int, first: int) -> Iterator[Unit]
     """The refs as units numbered from ``first``."""
     for n, start in enumerate(range(0, len(refs), size)):
         yield Unit(index=first + n, articles=tuple(refs[start : start + size]))
-
-
-def _planned(folder: RunFolder) -> Iterator[ArticleRef]:
-    for unit in folder.units():
-        for ref in unit.articles:
-            if not ref.attempt:
-                yield ref

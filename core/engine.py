@@ -179,7 +179,7 @@ class Engine:
 
         known: Iterator[ArticleRef] = iter(())
         if self.folder.exists:
-            known = (ref for unit in self.folder.units() for ref in unit.articles)
+            known = self.folder.planned()
         with tempfile.TemporaryDirectory(prefix="pmcx-") as scratch:
             yield self._fill(Plan(Path(scratch) / "refs.jsonl", known))
 
@@ -228,7 +228,7 @@ class Engine:
     def _extend(self) -> int:
         """Plan what the source has gained or changed; answers how many articles that is."""
         first = sum(1 for _ in self.folder.units())
-        known = (ref for unit in self.folder.units() for ref in unit.articles)
+        known = self.folder.planned()
         plan = self._fill(Plan(self.folder.path / "tmp" / "refs.jsonl", known))
         same = not self._selection_changes()
         if not same and not plan.incomplete:

@@ -23,7 +23,7 @@ import msgspec
 
 from .errors import InputError, UsageError
 from .files import HashingFile, fsync_folder, output_errors
-from .records import Drop, Failure, FileInfo, Receipt, Unit, from_json, to_json
+from .records import ArticleRef, Drop, Failure, FileInfo, Receipt, Unit, from_json, to_json
 
 try:
     import fcntl
@@ -156,6 +156,10 @@ class RunFolder:
                     self._check_plan(digest.hexdigest() == expected["sha256"])
                 yield from_json(line, Unit)
         self._check_plan(number >= expected["lines"])
+
+    def planned(self) -> Iterator[ArticleRef]:
+        """The planned articles in order, without the retries of them."""
+        return (ref for unit in self.units() for ref in unit.articles if not ref.attempt)
 
     def plan_problems(self) -> Iterator[str]:
         """What is wrong with the record of articles left out at planning time."""

@@ -8,10 +8,10 @@ whose rows a reader should leave out, and why. It follows from plan, commits and
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from .planning import Plan
-from .records import ArticleRef, Drop, Record, from_json, to_json
+from .records import Drop, Record, from_json, to_json
 from .rundir import RunFolder
 
 WITHDRAWN = "withdrawn.jsonl"
@@ -52,7 +52,7 @@ def write_vanished(folder: RunFolder, plan: Plan, complete: bool) -> None:
     told = {drop.id: drop.reason for drop in plan.drops}
     before = _vanished(folder)
     gone: dict[str, str] = {}
-    for ref in _planned(folder):
+    for ref in folder.planned():
         if plan.lists(ref):
             continue
         reason = told.get(ref.base) or told.get(_VERSION.sub("", ref.base))
@@ -70,7 +70,7 @@ def write_vanished(folder: RunFolder, plan: Plan, complete: bool) -> None:
 def withdrawn(folder: RunFolder, lost: Collection[str]) -> list[Withdrawn]:
     """The articles with rows that are out of date, in plan order; ``lost`` are ids still lost."""
     vanished = _vanished(folder)
-    bases = vanished.keys() | {ref.base for ref in _planned(folder) if ref.revision}
+    bases = vanished.keys() | {ref.base for ref in folder.planned() if ref.revision}
     if not bases:
         return []
     committed = folder.committed()
@@ -99,13 +99,6 @@ def _replaced(ids: list[str], left_out: dict[str, str]) -> list[Withdrawn]:
     *old, last = ids
     why, by = (left_out[last], "") if last in left_out else ("changed", last)
     return [Withdrawn(article=item, why=why, by=by) for item in old if item not in left_out]
-
-
-def _planned(folder: RunFolder) -> Iterator[ArticleRef]:
-    for unit in folder.units():
-        for ref in unit.articles:
-            if not ref.attempt:
-                yield ref
 
 
 def _vanished(folder: RunFolder) -> dict[str, str]:
