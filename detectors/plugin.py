@@ -10,7 +10,9 @@ from ..core.stages import Detector
 
 @hookimpl
 def pmcx_detectors() -> Sequence[type[Detector]]:
+    from .detectron2 import Detectron2Detector
     from .detr import DetrDetector
     from .gutters import GuttersDetector
+    from .mmdet import MMDetDetector
 
-    return [GuttersDetector, DetrDetector]
+    return [GuttersDetector, DetrDetector, Detectron2Detector, MMDetDetector]

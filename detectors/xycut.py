@@ -15,21 +15,29 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .ink import (
+    TOLERANCE,
+    Colour,
+    Mask,
+    background,
+    differs,
+    inked,
+    runs,
+    sides,
+    snap,
+    tight,
+    with_extent,
+)
+
 if TYPE_CHECKING:
     from ..core.images import FigureImage
     from ..core.records import Box
 
-Mask = NDArray[np.bool_]
 Grey = NDArray[np.uint8]
-Colour = tuple[int, int, int]
 
 _PAGE = 240
 """Darkest page. A darker background may be a photograph's own, whose empty places are no gutters: there only
 gaps between straight edges count."""
-_TOLERANCE = 22
-"""Largest difference of a channel from the background colour that JPEG and resizing may make."""
-_SNAP_TOLERANCE = 32
-"""The same at full size, where JPEG rings around sharp edges."""
 _CONTRAST = 50
 """Least difference from the background of the strokes of a panel letter."""
 
@@ -49,26 +57,9 @@ def panels(image: FigureImage, size: int, min_side: float, min_gap: float) -> li
             min(image.height, math.ceil(y1 / scale)),
         )
         if colour is not None and scale < 1:
-            box = _snap(image.pixels, box, colour, math.ceil(1.5 / scale))
+            box = snap(image.pixels, box, colour, math.ceil(1.5 / scale))
         out.append((box, score))
     return out
-
-
-def _snap(pixels: NDArray[np.uint8], box: Box, colour: Colour, reach: int) -> Box:
-    """``box`` without blank lines at its edges, of which resizing makes up to ``reach``."""
-    sides = list(box)
-    for axis in (0, 1):
-        length = box[axis + 2] - box[axis]
-        band = min(reach, length // 2)
-        for end in (0, 1):
-            begin = box[axis + 2] - band if end else box[axis]
-            x0, y0, x1, y1 = _with((sides[0], sides[1], sides[2], sides[3]), axis, begin, begin + band)
-            off = np.abs(pixels[y0:y1, x0:x1].astype(np.int16) - np.array(colour, np.int16)) > _SNAP_TOLERANCE
-            filled = np.flatnonzero(off.any(axis=(axis, 2)))
-            if len(filled):
-                sides[axis + 2 * end] = begin + int(filled[-1]) + 1 if end else begin + int(filled[0])
-    x0, y0, x1, y1 = sides
-    return (x0, y0, x1, y1)
 
 
 def cut(
@@ -78,84 +69,19 @@ def cut(
     ``min_side`` and ``min_gap`` are shares of the geometric mean of the image's sides."""
     height, width = rgb.shape[:2]
     planes = np.ascontiguousarray(np.moveaxis(rgb, 2, 0))
-    colour = _background(planes)
+    colour = background(planes)
     if colour is None:
         ink, marks = np.ones((height, width), np.bool_), np.zeros((height, width), np.bool_)
     else:
-        red, green, blue = (_differs(planes[k], colour[k], _TOLERANCE) for k in range(3))
+        red, green, blue = (differs(planes[k], colour[k], TOLERANCE) for k in range(3))
         ink = red | green | blue
-        red, green, blue = (_differs(planes[k], colour[k], _CONTRAST) for k in range(3))
+        red, green, blue = (differs(planes[k], colour[k], _CONTRAST) for k in range(3))
         marks = red & green & blue
     side = math.sqrt(height * width)
     page = colour is None or min(colour) >= _PAGE
     cutter = _Cutter(planes[1], ink, marks, page, max(4.0, min_side * side), max(2.0, min_gap * side))
-    whole = _tight(ink, (0, 0, width, height))
+    whole = tight(ink, (0, 0, width, height))
     return (cutter.panels(whole) if whole else []), colour
-
-
-def _crossed(whites: Mask) -> bool:
-    """Whether a line of white parts the figure from edge to edge, with something on both sides of it."""
-    for axis in (0, 1):
-        blank = whites.mean(axis=axis) > 0.99
-        filled = np.flatnonzero(~blank)
-        if len(filled) and blank[filled[0] : filled[-1]].any():
-            return True
-    return False
-
-
-def _background(planes: NDArray[np.uint8]) -> Colour | None:
-    """White where white is frequent or crosses the whole figure, else the colour of most of the outermost
-    pixels, if they have one."""
-    whites = np.minimum(np.minimum(planes[0], planes[1]), planes[2]) >= 240
-    if whites.mean() > 0.25 or _crossed(whites):
-        return (255, 255, 255)
-    edge = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
-    codes = np.array([256, 16, 1]) @ (edge >> 4).astype(np.int32)
-    values, counts = np.unique(codes, return_counts=True)
-    colour = np.median(edge[:, codes == values[counts.argmax()]], axis=1).astype(np.int16)
-    near = (np.abs(edge - colour[:, None]) <= _TOLERANCE).all(axis=0)
-    if near.mean() < 0.7:
-        return None
-    red, green, blue = colour.tolist()
-    return red, green, blue
-
-
-def _differs(plane: NDArray[np.uint8], value: int, tolerance: int) -> Mask:
-    low, high = value - tolerance, value + tolerance
-    if high >= 255:
-        return plane < low
-    if low <= 0:
-        return plane > high
-    return (plane < low) | (plane > high)
-
-
-def _tight(ink: Mask, box: Box) -> Box | None:
-    x0, y0, x1, y1 = box
-    part = ink[y0:y1, x0:x1]
-    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
-    if not len(rows):
-        return None
-    return (x0 + int(columns[0]), y0 + int(rows[0]), x0 + int(columns[-1]) + 1, y0 + int(rows[-1]) + 1)
-
-
-def _inked(part: Mask, axis: int) -> Mask:
-    """Which columns (axis 0) or rows (axis 1) of a mask hold anything."""
-    out: Mask = np.asarray(part.any(axis=axis))
-    return out
-
-
-def _runs(line: Mask, join: int = 1) -> list[tuple[int, int]]:
-    """Runs of true, ``start <= i < end``; runs less than ``join`` apart count as one."""
-    padded = np.zeros(len(line) + 2, np.int8)
-    padded[1:-1] = line
-    edges = np.flatnonzero(np.diff(padded)).tolist()
-    out: list[tuple[int, int]] = []
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        if out and start - out[-1][1] < join:
-            out[-1] = (out[-1][0], end)
-        else:
-            out.append((start, end))
-    return out
 
 
 class _Gap(NamedTuple):
@@ -224,8 +150,8 @@ class _Cutter:
             height = bottom - top
             if not low <= height <= high or bottom == reach:
                 continue
-            columns = _inked(part[top:bottom], 0)
-            left, right = _runs(columns, max(2, round(0.35 * height)))[0]
+            columns = inked(part[top:bottom], 0)
+            left, right = runs(columns, max(2, round(0.35 * height)))[0]
             if right < reach and _glyph(part[top:bottom, left:right]):
                 return _Letter(x0 + left, y0 + top, height)
         return None
@@ -254,11 +180,11 @@ class _Cutter:
         begin, end = box[axis], box[axis + 2]
         least = max(self.min_side, 3 * height)
         gaps: dict[_Letter, tuple[int, int]] = {}
-        if _sides(box)[1 - axis] >= least:
+        if sides(box)[1 - axis] >= least:
             for a, b in self._gaps(box, axis):
                 if b - a < 2 or a - begin < least or end - b < least:
                     continue
-                rest = _tight(self.ink, _with(box, axis, b, end))
+                rest = tight(self.ink, with_extent(box, axis, b, end))
                 letter = self.letter(rest, height) if rest is not None else None
                 if rest is None or letter is None or self._text(rest):
                     continue
@@ -268,17 +194,17 @@ class _Cutter:
         pieces: list[Box] = []
         widths: list[int] = []
         for a, b in sorted(gaps.values()):
-            piece = _tight(self.ink, _with(box, axis, begin, a))
-            if piece is None or min(_sides(piece)) < least or self._text(piece):
+            piece = tight(self.ink, with_extent(box, axis, begin, a))
+            if piece is None or min(sides(piece)) < least or self._text(piece):
                 continue
             if pieces and self.letter(piece, height) is None:  # its letter stands further on
                 begin = pieces.pop()[axis]
                 widths.pop()
-                piece = _tight(self.ink, _with(box, axis, begin, a)) or piece
+                piece = tight(self.ink, with_extent(box, axis, begin, a)) or piece
             pieces.append(piece)
             widths.append(b - a)
             begin = b
-        last = _tight(self.ink, _with(box, axis, begin, end))
+        last = tight(self.ink, with_extent(box, axis, begin, end))
         if last is not None:
             pieces.append(last)
         return pieces, min(widths, default=0)
@@ -318,17 +244,17 @@ class _Cutter:
         begin, end = box[axis], box[axis + 2]
         pieces: list[Box] = []
         small = max(self.min_side, 0.12 * (end - begin))
-        for a, b in _runs(even):
+        for a, b in runs(even):
             if b - a <= 6 and box[axis] + a - begin >= small and end - box[axis] - b >= small:
-                pieces.append(_with(box, axis, begin, box[axis] + a))
+                pieces.append(with_extent(box, axis, begin, box[axis] + a))
                 begin = box[axis] + b
-        return [*pieces, _with(box, axis, begin, end)]
+        return [*pieces, with_extent(box, axis, begin, end)]
 
     def _gaps(self, box: Box, axis: int) -> list[tuple[int, int]]:
         """Inner runs of blank columns (axis 0) or rows (axis 1), in pixels of the image."""
         x0, y0, x1, y1 = box
         at = box[axis]
-        return [(at + a, at + b) for a, b in _runs(~_inked(self.ink[y0:y1, x0:x1], axis))]
+        return [(at + a, at + b) for a, b in runs(~inked(self.ink[y0:y1, x0:x1], axis))]
 
     def _solid(self, box: Box, axis: int, gap: tuple[int, int]) -> float:
         """How far the lines on both sides of a gap are filled, as edges of photographs are (0..1)."""
@@ -344,14 +270,14 @@ class _Cutter:
         x0, y0, x1, y1 = box
         part = self.ink[y0:y1, x0:x1]
         line = 0.055 * self.side
-        return any(max((b - a for a, b in _runs(_inked(part, axis))), default=0) <= line for axis in (1, 0))
+        return any(max((b - a for a, b in runs(inked(part, axis))), default=0) <= line for axis in (1, 0))
 
     def _pieces(self, box: Box, axis: int, least: float) -> _Pieces:
         """The pieces between the gaps that count; one too small to be a panel, or all text, is kept with
         the neighbour behind the weaker gap."""
         begin, end = box[axis], box[axis + 2]
         gaps = []
-        if _sides(box)[1 - axis] >= self.min_side:
+        if sides(box)[1 - axis] >= self.min_side:
             for gap in self._gaps(box, axis):
                 width = gap[1] - gap[0]
                 if self._solid(box, axis, gap) >= 0.6:
@@ -360,29 +286,29 @@ class _Cutter:
                     gaps.append(_Gap(*gap, width, False))
         while True:
             edges = [begin, *(v for gap in gaps for v in (gap.start, gap.end)), end]
-            parts = [_with(box, axis, a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+            parts = [with_extent(box, axis, a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]
             if not gaps:
                 return _Pieces([box], 0.0, False)
-            sizes = [0 if self._text(part) else _sides(part)[axis] for part in parts]
+            sizes = [0 if self._text(part) else sides(part)[axis] for part in parts]
             small = self.min_side if all(g.solid for g in gaps) else max(self.min_side, 0.12 * (end - begin))
             least_of_all = min(range(len(sizes)), key=sizes.__getitem__)
             if sizes[least_of_all] >= max(small, 0.3 * max(sizes)):
                 break
             around = [i for i in (least_of_all - 1, least_of_all) if 0 <= i < len(gaps)]
             gaps.pop(min(around, key=lambda i: gaps[i].weight))
-        boxes = [tight for part in parts if (tight := _tight(self.ink, part)) is not None]
+        boxes = [piece for part in parts if (piece := tight(self.ink, part)) is not None]
         return _Pieces(boxes, min(gap.weight for gap in gaps), all(gap.solid for gap in gaps))
 
 
 def _bands(part: Mask) -> Iterator[tuple[int, int]]:
     """Row ranges in which a mark at the top left may stand: cut by rows, by columns, by rows again."""
-    for start, end in _runs(_inked(part, 1))[:3]:
+    for start, end in runs(inked(part, 1))[:3]:
         yield start, end
-        left, right = _runs(_inked(part[start:end], 0), 2)[0]
-        for top, bottom in _runs(_inked(part[start:end, left:right], 1))[:2]:
+        left, right = runs(inked(part[start:end], 0), 2)[0]
+        for top, bottom in runs(inked(part[start:end, left:right], 1))[:2]:
             yield start + top, start + bottom
-    for left, right in _runs(_inked(part, 0))[:3]:
-        yield _runs(_inked(part[:, left:right], 1), 2)[0]
+    for left, right in runs(inked(part, 0))[:3]:
+        yield runs(inked(part[:, left:right], 1), 2)[0]
 
 
 def _glyph(mark: Mask) -> bool:
@@ -390,17 +316,7 @@ def _glyph(mark: Mask) -> bool:
     height, width = int(mark.shape[0]), int(mark.shape[1])
     if float(mark.mean()) > (0.9 if width >= 0.85 * height else 0.97) and width > 0.5 * height:
         return False  # the filled square of a legend
-    parts = [b - a for a, b in _runs(_inked(mark, 0))]
+    parts = [b - a for a, b in runs(inked(mark, 0))]
     if len(parts) == 1:
         return 0.15 * height <= width <= 1.25 * height
     return len(parts) == 3 and width <= 2.2 * height and max(parts[0], parts[2]) <= 0.5 * height
-
-
-def _sides(box: Box) -> tuple[int, int]:
-    return box[2] - box[0], box[3] - box[1]
-
-
-def _with(box: Box, axis: int, start: int, end: int) -> Box:
-    """``box`` with another extent along ``axis`` (0: x, 1: y)."""
-    x0, y0, x1, y1 = box
-    return (start, y0, end, y1) if axis == 0 else (x0, start, x1, end)

@@ -9,15 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from ..core.layout import area
 from ..core.records import Box
 
 COCO_THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
 """IoU thresholds over which COCO averages."""
-
-
-def area(box: Box) -> int:
-    """Pixels inside; 0 for an empty or inverted box."""
-    return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
 
 
 def intersection(a: Box, b: Box) -> int:
@@ -58,13 +54,13 @@ class Counts:
         return 2 * self.matched / total if total else 1.0
 
 
-def match_counts(
+def matching(
     found: Sequence[Box], truth: Sequence[Box | Sequence[Box]], threshold: float = 0.5
-) -> Counts:
-    """One-to-one matches with IoU >= ``threshold``, as many as there can be.
+) -> dict[int, int]:
+    """One-to-one matches with IoU >= ``threshold``, as many as there can be: true panel -> found box.
 
     ``truth`` holds a box, or the alternatives, for each true panel. The matching is of maximum size
-    (augmenting paths), so the count depends on neither order nor scores.
+    (augmenting paths), so its size depends on neither order nor scores.
     """
     offers = [_alternatives(t) for t in truth]
     edges = [
@@ -81,8 +77,16 @@ def match_counts(
                     return True
         return False
 
-    matched = sum(augment(i, set()) for i in range(len(found)))
-    return Counts(matched, len(found), len(truth))
+    for i in range(len(found)):
+        augment(i, set())
+    return owner
+
+
+def match_counts(
+    found: Sequence[Box], truth: Sequence[Box | Sequence[Box]], threshold: float = 0.5
+) -> Counts:
+    """The size of :func:`matching`, with the number of found and of true boxes."""
+    return Counts(len(matching(found, truth, threshold)), len(found), len(truth))
 
 
 def mean_f1(
@@ -116,6 +120,28 @@ def clef_accuracy(
         if shares[best] > threshold:
             taken.add(best)
     return len(taken) / max(len(found), len(truth))
+
+
+def clef_accuracy_zou(
+    found: Sequence[Box], truth: Sequence[Box | Sequence[Box]], threshold: float = 0.5
+) -> float:
+    """ImageCLEF figure-separation accuracy of one figure, Zou variant.
+
+    Each truth takes, of the found boxes not yet taken, the one with the largest share inside it, if that
+    share of the *found* box is above ``threshold``. The score is right / max(found, true), and 1 where both
+    are empty. It depends on the order of the truths. Source: JieZou1/PanelSeg.
+    """
+    if not found and not truth:
+        return 1.0
+    free = [box for box in found if area(box)]
+    right = 0
+    for boxes in (_alternatives(t) for t in truth):
+        shares = [max(intersection(f, b) for b in boxes) / area(f) for f in free]
+        best = max(range(len(free)), key=shares.__getitem__, default=None)
+        if best is not None and shares[best] > threshold:
+            del free[best]
+            right += 1
+    return right / max(len(found), len(truth))
 
 
 def _alternatives(truth: Box | Sequence[Box]) -> Sequence[Box]:

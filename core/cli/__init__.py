@@ -20,12 +20,15 @@ COMMANDS = {
     "inspect": ("reading", "Show one pair of a run, or save its image."),
     "detect": ("single", "Cut image files into panels."),
     "split": ("single", "Split captions from standard input into parts."),
+    "score": ("pmcx.training.cli.score", "Score detectors on annotated figures."),
+    "synth": ("pmcx.training.cli.synth", "Draw synthetic compound figures with their truth."),
+    "train": ("pmcx.training.cli.train", "Train a model on synthetic figures."),
     "plugins": ("plugins", "List plugins and the stages they offer."),
     "check": ("plugins", "Test an installed stage against its contract."),
     "check-live": ("live", "Ask the service behind a source whether it is as pmcx takes it to be."),
     "completion": ("plugins", "Print the shell completion script."),
 }
-"""Command -> (module of this package, one line of help): known without importing the module."""
+"""Command -> (module, of this package where it has no dots, one line of help): known without importing it."""
 
 
 class LazyGroup(click.Group):
@@ -39,7 +42,8 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __name__)
+            name = COMMANDS[cmd_name][0]
+            module = importlib.import_module(name if "." in name else f".{name}", __name__)
             command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
             return command
         self._ask_plugins()

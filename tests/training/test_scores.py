@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pmcx.core.layout import area
 from pmcx.core.records import Box
-from pmcx.training.scores import COCO_THRESHOLDS, Counts, area, clef_accuracy, iou, match_counts, mean_f1
+from pmcx.training.scores import (
+    COCO_THRESHOLDS,
+    Counts,
+    clef_accuracy,
+    clef_accuracy_zou,
+    iou,
+    match_counts,
+    matching,
+    mean_f1,
+)
+from pmcx.training.truth import read_truth
 
 LEFT, RIGHT = (0, 0, 100, 100), (100, 0, 200, 100)
 
@@ -106,3 +118,40 @@ def test_bounds_and_order(found: list[Box], truth: list[Box]) -> None:
         assert counts == match_counts(found[::-1], truth[::-1], threshold)
     assert 0 <= clef_accuracy(found, truth) <= 1
     assert match_counts(truth, truth).f1 == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "truth", "score"),
+    [
+        ([(0, 0, 200, 100)], [LEFT, RIGHT], 0),  # exactly half in each
+        ([(0, 0, 100, 100)], [(0, 0, 51, 100)], 1),  # the committed threshold is .5
+        ([centre(LEFT), centre(RIGHT)], [LEFT, RIGHT], 1),
+        ([], [LEFT], 0),
+        ([], [], 1),
+    ],
+)
+def test_clef_accuracy_in_the_zou_variant(found: list[Box], truth: list[Box], score: float) -> None:
+    assert clef_accuracy_zou(found, truth) == pytest.approx(score)
+
+
+def test_the_zou_variant_gives_a_second_choice() -> None:
+    """Both boxes lie in both truths: each truth takes one, where the Lepage variant takes one truth twice."""
+    found, truth = [(0, 0, 90, 90), (0, 0, 80, 80)], [(0, 0, 100, 100), (0, 0, 95, 95)]
+    assert (clef_accuracy_zou(found, truth), clef_accuracy(found, truth)) == (1, 0.5)
+
+
+def test_matching_names_the_pairs() -> None:
+    assert matching([RIGHT, LEFT, (300, 0, 400, 9)], [LEFT, RIGHT]) == {0: 1, 1: 0}
+    assert matching([(0, 0, 100, 70)], [LEFT], 0.75) == {}
+
+
+@pytest.mark.real_data
+def test_how_far_the_clef_accuracy_of_real_layouts_can_be_gamed(shared_data: Path) -> None:
+    """Truth against itself loses where panels are nested; boxes of four pixels score as well."""
+    layouts = [
+        [p.box for p in f.panels] for f in read_truth(shared_data / "layouts" / "zou_train.csv").figures
+    ]
+    perfect = [clef_accuracy(boxes, boxes) for boxes in layouts]
+    tiny = [clef_accuracy([centre(box) for box in boxes], boxes) for boxes in layouts]
+    assert sum(perfect) / len(layouts) == pytest.approx(0.9996, abs=1e-4)
+    assert sum(tiny) / len(layouts) == pytest.approx(0.9991, abs=1e-4)

@@ -1,0 +1,146 @@
+"""A detector's ONNX graph on onnxruntime or OpenVINO: squeezed pixels in, scored boxes out.
+
+The graph takes ``pixels (b, 3, side, side)`` float32 of 0..1 and gives ``logits (b, q, c)`` and ``boxes
+(b, q, 4)``, relative centre, width and height, as ``pmcx train detector`` writes it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..core.errors import PluginError, UsageError
+
+if TYPE_CHECKING:
+    from ..core.images import FigureImage
+
+Floats = NDArray[np.float32]
+Run = Callable[[Floats], tuple[Floats, Floats]]
+"""Pixels to logits and boxes."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A loaded graph; ``side`` is its square input in pixels."""
+
+    run: Run
+    side: int
+    runtime: str
+
+    @classmethod
+    def load(cls, path: Path, runtime: str, threads: int | None) -> Graph:
+        """Load ``path`` on ``onnxruntime`` or ``openvino``; None threads are all cores.
+
+        UsageError where the file is no such graph, PluginError where the runtime is not installed.
+        """
+        load = _openvino if runtime == "openvino" else _onnxruntime
+        run, side = load(path, threads)
+        return cls(run, side, runtime)
+
+    def candidates(self, image: FigureImage) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+        """All queries of one image: ``(q, 4)`` boxes in its pixels, scores, and classes.
+
+        One image at a time: on a CPU a batch is no faster, and so no answer depends on its batch.
+        """
+        logits, boxes = self.run(pixels_of(image, self.side))
+        return decoded(logits[0], boxes[0], image.width, image.height)
+
+
+def pixels_of(image: FigureImage, side: int) -> Floats:
+    """``(1, 3, side, side)`` of 0..1: the image squeezed to a square, as the image processor does it."""
+    small = image.image.resize((side, side), Image.Resampling.BILINEAR)
+    planes = np.asarray(small, np.float32).transpose(2, 0, 1)[None]
+    return np.ascontiguousarray(planes / np.float32(255.0))
+
+
+def decoded(
+    logits: Floats, boxes: Floats, width: int, height: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+    """``(q, c)`` logits and ``(q, 4)`` relative boxes as pixel corners, best scores and their classes.
+
+    Scores are rounded to 1e-4: runtimes differ in later digits, and ties must fall alike.
+    """
+    values = 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -30, 30)))
+    relative = boxes.astype(np.float64)
+    centre, half = relative[:, :2], relative[:, 2:] / 2
+    corners = np.concatenate([centre - half, centre + half], axis=1)
+    corners *= np.array([width, height, width, height])
+    return corners, values.max(axis=1).round(4), values.argmax(axis=1)
+
+
+def _onnxruntime(path: Path, threads: int | None) -> tuple[Run, int]:
+    try:
+        ort = importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise PluginError(
+            f"the detr detector needs onnxruntime: pip install onnxruntime ({error})"
+        ) from error
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise UsageError(f"{path} is no graph that onnxruntime loads: {_told(error)}") from error
+    sides = {node.name: node.shape for node in session.get_inputs()}
+    side = _checked(path, sides, {node.name for node in session.get_outputs()})
+
+    def run(pixels: Floats) -> tuple[Floats, Floats]:
+        logits, boxes = session.run(["logits", "boxes"], {"pixels": pixels})
+        return logits, boxes
+
+    return run, side
+
+
+def _openvino(path: Path, threads: int | None) -> tuple[Run, int]:
+    try:
+        openvino = importlib.import_module("openvino")
+    except ImportError as error:
+        raise PluginError(f"runtime=openvino needs OpenVINO: pip install openvino ({error})") from error
+    # Single precision: by itself OpenVINO takes half of it where the processor can, and boxes move.
+    config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    try:
+        model = openvino.Core().compile_model(str(path), "CPU", config)
+    except Exception as error:
+        raise UsageError(f"{path} is no graph that OpenVINO loads: {_told(error)}") from error
+    sides = {
+        node.get_any_name(): [int(str(d)) if d.is_static else None for d in node.get_partial_shape()]
+        for node in model.inputs
+    }
+    side = _checked(path, sides, {node.get_any_name() for node in model.outputs})
+
+    def run(pixels: Floats) -> tuple[Floats, Floats]:
+        answer = model({"pixels": pixels})
+        return answer["logits"], answer["boxes"]
+
+    return run, side
+
+
+def _checked(path: Path, inputs: dict[str, Any], outputs: set[str]) -> int:
+    """The side of the square input of a graph of ours."""
+    shape = list(inputs.get("pixels") or [])
+    if (
+        {"logits", "boxes"} - outputs
+        or len(shape) != 4
+        or shape[2] != shape[3]
+        or not isinstance(shape[2], int)
+    ):
+        raise UsageError(
+            f"{path} is no detector graph: it must map pixels (b, 3, side, side) to logits and boxes, "
+            f"and maps {inputs} to {sorted(outputs)}"
+        )
+    return int(shape[2])
+
+
+def _told(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

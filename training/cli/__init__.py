@@ -1,0 +1,1 @@
+"""The commands that train and score: click commands that the ``pmcx`` command names by string."""

@@ -1,0 +1,1 @@
+"""Training of the ``detr`` detector's own weights on synthetic figures, and their export."""

@@ -1,0 +1,115 @@
+"""Trained weights as users get them: a Hugging Face folder and an ONNX graph that agree.
+
+The folder holds ``model.safetensors``, ``config.json``, ``preprocessor_config.json`` and ``model.onnx``, and
+loads with ``AutoModelForObjectDetection``. Weights are rounded to half precision before either is written, so
+that the two agree; the graph holds them in single precision, with batch norms folded into convolutions.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+OPSET = 18
+
+
+def export(network: Any, side: int, folder: Path) -> None:
+    """Write ``network`` (on a CPU) as a Hugging Face folder with ``model.onnx`` beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network = network.to("cpu", torch.float32).eval()
+    halved = {key: _half(value) for key, value in network.state_dict().items()}
+    network.load_state_dict(
+        {
+            key: value.to(torch.float32) if value.is_floating_point() else value
+            for key, value in halved.items()
+        }
+    )
+    write_onnx(network, side, folder / "model.onnx")
+    network.half().save_pretrained(folder)
+    network.float()
+    processor(side).save_pretrained(folder)
+
+
+def processor(side: int) -> Any:
+    """The image processor: squeeze to ``side`` x ``side``, scale to 0..1, nothing else."""
+    from transformers import RTDetrImageProcessorPil
+
+    return RTDetrImageProcessorPil(
+        size={"height": side, "width": side}, do_normalize=False, do_pad=False, resample=2
+    )
+
+
+def _half(value: torch.Tensor) -> torch.Tensor:
+    return value.to(torch.float16) if value.is_floating_point() else value
+
+
+class _Graph(nn.Module):
+    """What is exported: pixels in; logits and relative ``x0, y0, x1, y1`` boxes of all queries out."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = self.network(pixel_values=pixels)
+        return out.logits, out.pred_boxes
+
+
+def write_onnx(network: Any, side: int, path: Path) -> None:
+    """Write the graph ``pixels (b, 3, side, side) -> logits (b, q, 1), boxes (b, q, 4)`` with any ``b``.
+
+    ``boxes`` are relative centre, width and height.
+    """
+    import onnx
+
+    example = torch.rand(2, 3, side, side)
+    with warnings.catch_warnings(), _silence("torch.onnx", "onnxscript", "onnx_ir"):
+        warnings.simplefilter("ignore")
+        program: Any = torch.onnx.export(
+            _Graph(network),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["pixels"],
+            output_names=["logits", "boxes"],
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            custom_translation_table={torch.ops.aten._is_all_true.default: _is_all_true()},
+            verbose=False,
+        )
+        program.save(str(path))
+    onnx.save(onnx.load(str(path)), str(path))  # weights inside, not in a file beside it
+    path.with_name(path.name + ".data").unlink(missing_ok=True)
+
+
+def _is_all_true() -> Callable[..., Any]:
+    """``aten._is_all_true``, which the exporter does not know."""
+    import onnxscript
+
+    op: Any = onnxscript.opset18
+
+    def is_all_true(value: Any) -> Any:
+        return op.Equal(op.ReduceMin(op.Cast(value, to=6), keepdims=0), op.Constant(value_int=1))
+
+    return is_all_true
+
+
+class _silence:  # noqa: N801 - reads as a statement
+    """Loggers quietened for a block: the exporter narrates."""
+
+    def __init__(self, *names: str) -> None:
+        self.loggers = [logging.getLogger(name) for name in names]
+
+    def __enter__(self) -> None:
+        self.levels = [logger.level for logger in self.loggers]
+        for logger in self.loggers:
+            logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        for logger, level in zip(self.loggers, self.levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,98 @@
+"""A training from the command line: settings to recipe, loop, export."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...core.errors import PluginError
+
+if TYPE_CHECKING:
+    from .loop import Recipe
+
+INSTALL = 'pip install "pmcx-extract[train]"'
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of ``pmcx train detector``."""
+
+    out: Path
+    side: int = 320
+    tiny: bool = False
+    steps: int = 40000
+    proposals: int = 6000
+    batch: int = 32
+    rate: float = 8e-4
+    seed: int = 0
+    layouts: Path | None = None
+    pools: tuple[Path, ...] = ()
+    start: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    workers: int = 1
+    every: int = 500
+    minutes: float | None = None
+    export: Path | None = None
+
+    def recipe(self) -> Recipe:
+        """The recipe that these settings ask for."""
+        from ..synth.stream import SynthOptions
+        from .loop import Recipe
+        from .network import TINY, Shape
+
+        shape = TINY if self.tiny else Shape()
+        shape = replace(shape, side=min(self.side, TINY.side) if self.tiny else self.side)
+        return Recipe(
+            shape=shape,
+            synth=SynthOptions(
+                size=max(320, round(1.25 * shape.side)),
+                layouts=self.layouts,
+                pools=self.pools,
+                seed=self.seed,
+            ),
+            steps=self.steps,
+            proposals=min(self.proposals, self.steps),
+            batch=self.batch,
+            rate=self.rate,
+            seed=self.seed,
+        )
+
+
+def train(settings: Settings) -> int:
+    """Run a training; 0 when it is done or has been stopped by its time limit.
+
+    UsageError for a folder that holds another training, PluginError where a library is missing.
+    """
+    for name in ("torch", "transformers", "cv2", "scipy", "safetensors"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise PluginError(f"training needs {name}: {INSTALL}") from error
+    import torch
+
+    from .loop import Trainer
+
+    # Denormal numbers make CPU arithmetic many times slower and mean nothing here.
+    torch.set_flush_denormal(True)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer = Trainer(settings.recipe(), settings.out, device=device, start=settings.start)
+    end = time.monotonic() + 60 * settings.minutes if settings.minutes else float("inf")
+    trainer.train(
+        workers=settings.workers, every=settings.every, until=lambda: time.monotonic() > end, say=click.echo
+    )
+    if settings.export is not None:
+        from .export import export
+
+        export(trainer.averaged(), trainer.recipe.shape.side, settings.export)
+        click.echo(f"wrote {settings.export}")
+    return 0

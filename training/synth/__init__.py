@@ -1,0 +1,1 @@
+"""Synthetic compound figures with ground truth, for training panel detectors."""

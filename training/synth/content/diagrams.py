@@ -1,0 +1,209 @@
+"""Schemes: flow charts, pathways, timelines, cells, apparatus, network architectures; each is one panel."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+
+from .base import Color, Drawn, Pixels, Rng, Style, is_dark, mix
+from .strokes import (
+    arrow,
+    blob,
+    ellipse,
+    line_height,
+    polygon,
+    rounded,
+    stroke,
+    tint,
+    write,
+    write_in,
+)
+from .words import SHORT, STEPS, pick, some
+
+WHITE: Color = (255, 255, 255)
+BLACK: Color = (0, 0, 0)
+
+
+def over(colour: Color) -> Color:
+    """Type that can be read on a colour."""
+    return WHITE if is_dark(colour) else BLACK
+
+
+def paint_flow(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
+    """Boxes in rows of one to three, joined by arrows, white space between them wider than any gutter."""
+    height, width = pixels.shape[:2]
+    em, ink = style.type_px, style.ink
+    tall = height > width * 0.7
+    along, across = (height, width) if tall else (width, height)
+    stages = max(2, min(2 + int(look.random() * 5), int(along / (em * (3.0 if tall else 6.5)))))
+    lanes = max(1, min(1 + int(look.random() * 3), int(across / (em * (7.0 if tall else 3.0)))))
+    radius = em * look.random() if look.random() < 0.5 else 0.0
+    coloured, plain, loose = look.random(), look.random() < 0.45, 0.25 + 0.4 * look.random()
+    pitch = along / stages
+    gap = pitch * loose * 0.8
+    words = some(data, STEPS, stages * lanes)
+    before: list[tuple[float, float, float, float]] = []
+    for i in range(stages):
+        count = 1 if look.random() < 0.45 else lanes
+        row: list[tuple[float, float, float, float]] = []
+        start = i * (along - 1) / stages + (gap / 2 if i else 0)
+        end = (i + 1) * (along - 1) / stages - (gap / 2 if i < stages - 1 else 0)
+        place = across / count
+        share = (0.45 + 0.4 * look.random()) if count == 1 else 1 - loose * 0.6
+        for j in range(count):
+            middle, half = (j + 0.5) * place, place * share / 2
+            low, high = max(0.0, middle - half), min(across - 1.0, middle + half)
+            rect = (low, start, high, end) if tall else (start, low, end, high)
+            fill = style.paper if plain else tint(style, i if coloured < 0.6 else j, 0.75 * coloured)
+            rounded(pixels, *rect, radius, fill, ink if plain or coloured < 0.7 else None, style.line)
+            colour = over(fill) if not plain else ink
+            write_in(pixels, style, words[i * lanes + j], rect[0] + 2, rect[1] + 1, rect[2] - 2, rect[3] - 1, colour)
+            row.append(rect)
+        for k in range(max(len(before), len(row)) if before else 0):
+            a, b = before[min(k, len(before) - 1)], row[min(k, len(row) - 1)]
+            if tall:
+                x = (b[0] + b[2]) / 2 if len(row) >= len(before) else (a[0] + a[2]) / 2
+                x = min(max(x, 1), width - 2)
+                y0 = a[3] + 1 if a[0] <= x <= a[2] else (a[3] + b[1]) / 2
+                if not a[0] <= x <= a[2]:
+                    stroke(pixels, [((a[0] + a[2]) / 2, a[3]), ((a[0] + a[2]) / 2, y0), (x, y0)], ink, style.line)
+                y1 = b[1] - 1 if b[0] <= x <= b[2] else (a[3] + b[1]) / 2
+                arrow(pixels, (x, y0), (x, y1), ink, style.line, em * 0.5)
+                if y1 < b[1] - 1:
+                    stroke(pixels, [(x, y1), ((b[0] + b[2]) / 2, y1)], ink, style.line)
+            else:
+                ya, yb = (a[1] + a[3]) / 2, (b[1] + b[3]) / 2
+                arrow(pixels, (a[2] + 1, ya), (b[0] - 1, yb), ink, style.line, em * 0.5)
+        before = row
+    return "Flow chart of the study"
+
+
+def paint_consort(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
+    """A trial's flow of participants: a trunk with exclusions at its side, then two arms."""
+    height, width = pixels.shape[:2]
+    em, ink, paper = style.type_px, style.ink, style.paper
+    rows = max(3, min(4 + int(look.random() * 3), int(height / (em * 2.6))))
+    words = some(data, STEPS, rows * 2 + 4)
+    pitch = height / rows
+    half = pitch * (0.28 + 0.1 * look.random())
+    trunk = max(1, int(rows * 0.5))
+    shade = paper if look.random() < 0.7 else tint(style, int(look.random() * 6), 0.8)
+    middle = width * (0.5 if look.random() < 0.6 else 0.38)
+    reach = width * 0.2
+
+    def block(x0: float, y: float, x1: float, word: str) -> None:
+        rounded(pixels, max(0, x0), y - half, min(width - 1, x1), min(height - 1, y + half), 0, shade, ink, style.line)
+        write_in(pixels, style, word, max(0, x0) + 2, y - half + 1, min(width - 1, x1) - 2, y + half - 1, ink)
+
+    for i in range(trunk):
+        y = max(half, (i + 0.5) * pitch)
+        end = (i + 1.5) * pitch - half
+        arrow(pixels, (middle, y), (middle, end), ink, style.line, em * 0.5)
+        if look.random() < 0.7:
+            side = y + pitch / 2
+            arrow(pixels, (middle, side), (width * 0.72, side), ink, style.line, em * 0.5)
+            block(width * 0.72, side, width - 1, words[i + rows])
+        block(middle - reach, y, middle + reach, words[i])
+    fork = (trunk + 0.1) * pitch
+    arms = (width * 0.22, width * 0.78)
+    if rows > trunk:
+        stroke(pixels, [(arms[0], fork), (arms[1], fork)], ink, style.line)
+    for arm in arms:
+        above = fork
+        for i in range(trunk, rows):
+            y = min(height - 1 - half, (i + 0.6) * pitch)
+            arrow(pixels, (arm, above), (arm, y - half), ink, style.line, em * 0.5)
+            block(arm - reach, y, arm + reach, words[(i + int(arm)) % len(words)])
+            above = y + half
+    return "Flow diagram of participants through the trial"
+
+
+def paint_pathway(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
+    """Proteins as coloured ellipses between membrane and nucleus, with activation and inhibition."""
+    height, width = pixels.shape[:2]
+    em, ink = style.type_px, style.ink
+    if look.random() < 0.4:
+        ground = tint(style, int(look.random() * 6), 0.85)
+        rounded(pixels, 0, 0, width - 1, height - 1, em * look.random() * 3, ground, mix(ground, ink, 0.4))
+    if look.random() < 0.6:
+        y = height * (0.12 + 0.1 * look.random())
+        lipid = tint(style, int(look.random() * 6), 0.3)
+        for line in (y, y + em * 0.9):
+            stroke(pixels, [(0, line), (width - 1, line)], mix(lipid, ink, 0.3), style.line)
+        step = max(3.0, em * 0.6)
+        for x in np.arange(step / 2, width, step).tolist():
+            ellipse(pixels, x, y, step * 0.42, step * 0.42, lipid)
+            ellipse(pixels, x, y + em * 0.9, step * 0.42, step * 0.42, lipid)
+    if look.random() < 0.5:
+        fill = tint(style, int(look.random() * 6), 0.8)
+        ellipse(pixels, width / 2, height, width * 0.42, height * 0.3, fill, mix(fill, ink, 0.5), style.line)
+    columns = max(1, min(5, int(width / (em * 5))))
+    rows = max(2, min(6, int(height / (em * 3))))
+    many = columns * rows
+    words = some(data, SHORT, many)
+    jitter = (data.random((many, 2)) - 0.5).tolist()
+    keep = data.random(many) < 0.75
+    shape, start = int(look.random() * 3), int(look.random() * 6)
+    rx, ry = min(em * 1.9, width / columns * 0.42), min(em * 0.85, height / rows * 0.3)
+    spots: dict[int, tuple[float, float]] = {}
+    for k in range(many):
+        if keep[k]:
+            x = (k % columns + 0.5 + 0.25 * jitter[k][0]) * width / columns
+            y = (k // columns + 0.5 + 0.4 * jitter[k][1]) * height / rows
+            spots[k] = (x, y)
+    for k, (x, y) in spots.items():
+        below = spots.get(k + columns)
+        if below is not None:
+            blunt = data.random() < 0.2
+            arrow(pixels, (x, y + ry + 1), (below[0], below[1] - ry - 1), ink, style.line, em * 0.5, blunt)
+        beside = spots.get(k + 1) if (k + 1) % columns else None
+        if beside is not None and data.random() < 0.25:
+            arrow(pixels, (x + rx + 1, y), (beside[0] - rx - 1, beside[1]), ink, style.line, em * 0.5)
+    for k, (x, y) in spots.items():
+        fill = tint(style, start + k // columns if shape else k, 0.35)
+        edge = mix(fill, ink, 0.5)
+        if shape == 2:
+            rounded(pixels, x - rx, y - ry, x + rx, y + ry, em * 0.5, fill, edge)
+        else:
+            ellipse(pixels, x, y, rx, ry, fill, edge)
+        write_in(pixels, style, words[k], x - rx, y - ry, x + rx, y + ry, over(fill))
+    return f"Proposed mechanism of {words[0]} signalling"
+
+
+def paint_timeline(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
+    """The schedule of an experiment: an axis with events above and periods below."""
+    height, width = pixels.shape[:2]
+    em, ink = style.type_px, style.ink
+    pitch = line_height(style)
+    y = height * (0.45 + 0.2 * look.random())
+    arrow(pixels, (1, y), (width - 2, y), ink, style.line + 1, em * 0.8)
+    events = max(2, min(3 + int(look.random() * 5), int(width / (em * 4))))
+    names = some(data, STEPS, events)
+    unit = ("Day", "Week", "h", "P")[int(look.random() * 4)]
+    for i in range(events):
+        x = (i + 0.5) * width / events
+        stroke(pixels, [(x, y - em * 0.5), (x, y + em * 0.5)], ink, style.line)
+        write_in(pixels, style, f"{unit} {i * 7}", x - em * 3, y + em * 0.6, x + em * 3, y + em * 0.6 + pitch, ink)
+        if look.random() < 0.7:
+            colour = style.palette[i % len(style.palette)]
+            top = y - em * 3.6
+            arrow(pixels, (x, max(0.0, y - em * 1.8)), (x, y - em * 0.6), colour, style.line, em * 0.5)
+            half = width / events * 0.48
+            write_in(pixels, style, names[i], x - half, max(0.0, top - em), x + half, max(0.0, y - em * 1.9), ink)
+    bars = max(0, min(1 + int(look.random() * 3), int((height - y - em * 2.2) / (em * 1.6))))
+    for i in range(bars):
+        top = y + em * 2.2 + i * em * 1.6
+        a, b = sorted((data.random(2) * width).tolist())
+        fill = tint(style, i, 0.4)
+        rounded(pixels, a, top, min(width - 1, b + em * 3), top + em * 1.2, 0, fill)
+        write_in(pixels, style, pick(data, SHORT), a, top, min(width - 1, b + em * 3), top + em * 1.2, over(fill))
+    return "Timeline of the experiment"
+
+
+KINDS = (
+    Drawn("flow_chart", paint_flow, 5.0, "diagram", aspect=(0.6, 2.4)),
+    Drawn("consort", paint_consort, 1.2, "diagram", aspect=(0.7, 1.4)),
+    Drawn("pathway", paint_pathway, 3.5, "diagram", aspect=(0.7, 1.9)),
+    Drawn("timeline", paint_timeline, 2.5, "diagram", aspect=(1.8, 6.0)),
+)
