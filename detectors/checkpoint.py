@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import PluginError, UsageError
 from ..core.files import hash_file
@@ -12,21 +14,27 @@ from ..core.files import hash_file
 INSTALL = "pip install 'pmcx-extract[detr]'"
 CONFIG_FILES = ("config.json", "preprocessor_config.json")
 WEIGHT_FILES = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
+GRAPH = "model.onnx"
+SHIPPED = Path(__file__).parent / "weights"
+"""The weights that come with pmcx."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def checkpoint_folder(weights: str, revision: str = "") -> Path:
-    """The folder of a usable checkpoint: ``weights`` itself, or the cached snapshot of that hub id.
+    """The folder of a usable checkpoint: ``weights`` itself, or the cached snapshot of that hub id; of no
+    weights, those that come with pmcx.
 
     Raises UsageError where there is none, where its weights are not safetensors, or where the image
     processor's configuration is missing.
     """
     if not weights:
-        raise UsageError(
-            "the detr detector ships no weights yet; pass a checkpoint folder or hub id with "
-            "--detector-option weights=DIR"
-        )
+        if not SHIPPED.is_dir():
+            raise UsageError(
+                "the detr detector ships no weights yet; pass a checkpoint folder or hub id with "
+                "--detector-option weights=DIR"
+            )
+        return SHIPPED
     folder = Path(weights).expanduser()
     if folder.is_file():
         raise UsageError(f"weights={weights} is a file; pass the folder that holds it and its config.json")
@@ -56,6 +64,33 @@ def checkpoint_folder(weights: str, revision: str = "") -> Path:
     return folder
 
 
+def runtime_of(folder: Path, wanted: str, device: str) -> str:
+    """The runtime of a checkpoint: as ``wanted``, or for ``auto`` as its files and ``device`` have it.
+
+    UsageError where the runtime cannot run the checkpoint, or not on that device.
+    """
+    graph = (folder / GRAPH).exists()
+    if wanted == "auto":
+        return "onnxruntime" if graph and device != "cuda" else "torch"
+    if wanted != "torch" and not graph:
+        raise UsageError(f"runtime={wanted} needs a {GRAPH} beside the weights; {folder} holds none")
+    if wanted != "torch" and device == "cuda":
+        raise UsageError(f"device=cuda needs runtime=torch, not {wanted}")
+    return wanted
+
+
+def panel_classes(id2label: Mapping[Any, str], labels: Sequence[str]) -> frozenset[int]:
+    """Class indices of ``labels``, all for none; UsageError for a name that the checkpoint does not know."""
+    names = {int(index): str(name) for index, name in id2label.items()}
+    unknown = sorted(set(labels) - set(names.values()))
+    if unknown:
+        raise UsageError(
+            f"labels: the checkpoint has no class {', '.join(map(repr, unknown))}; "
+            f"it has {', '.join(sorted(set(names.values())))}"
+        )
+    return frozenset(index for index, name in names.items() if not labels or name in labels)
+
+
 def _snapshot(repo: str, revision: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
@@ -73,7 +108,8 @@ def _snapshot(repo: str, revision: str) -> Path:
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """sha256 by file name of what shapes a checkpoint's answers: weights and configuration."""
-    files = [*folder.glob("*.safetensors"), *(folder / name for name in CONFIG_FILES)]
+    names = (*CONFIG_FILES, GRAPH)
+    files = [*folder.glob("*.safetensors"), *(folder / name for name in names if (folder / name).exists())]
     return {path.name: _sha256(path, *_stamp(path)) for path in sorted(files)}
 
 

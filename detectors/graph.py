@@ -7,7 +7,8 @@ The graph takes ``pixels (b, 3, side, side)`` float32 of 0..1 and gives ``logits
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.errors import PluginError, UsageError
+from ..core.records import Detection
+from .answer import answer, candidate_score
+from .checkpoint import GRAPH, first_line, panel_classes
 
 if TYPE_CHECKING:
     from ..core.images import FigureImage
+    from .detr import DetrOptions
 
 Floats = NDArray[np.float32]
 Run = Callable[[Floats], tuple[Floats, Floats]]
@@ -27,30 +32,45 @@ Run = Callable[[Floats], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True)
-class Graph:
+class GraphModel:
     """A loaded graph; ``side`` is its square input in pixels."""
 
     run: Run
     side: int
-    runtime: str
+    panels: frozenset[int]
+    """Class indices that count as panels."""
+    options: DetrOptions
 
     @classmethod
-    def load(cls, path: Path, runtime: str, threads: int | None) -> Graph:
-        """Load ``path`` on ``onnxruntime`` or ``openvino``; None threads are all cores.
+    def load(cls, folder: Path, runtime: str, options: DetrOptions) -> GraphModel:
+        """Load the graph of a checkpoint folder on ``onnxruntime`` or ``openvino``.
 
-        UsageError where the file is no such graph, PluginError where the runtime is not installed.
+        UsageError where the file is no such graph or the options do not fit it, PluginError where the runtime
+        is not installed.
         """
+        names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("id2label", {})
+        panels = panel_classes(names, options.labels)
         load = _openvino if runtime == "openvino" else _onnxruntime
-        run, side = load(path, threads)
-        return cls(run, side, runtime)
+        # One thread: several workers use several cores better than one does.
+        run, side = load(folder / GRAPH, options.threads or 1)
+        if options.size not in (None, side):
+            raise UsageError(
+                f"size={options.size}: the graph takes {side} pixels; other sizes need runtime=torch"
+            )
+        return cls(run, side, panels, options)
 
-    def candidates(self, image: FigureImage) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
-        """All queries of one image: ``(q, 4)`` boxes in its pixels, scores, and classes.
+    def detect(self, images: Sequence[FigureImage], batch: int) -> list[list[Detection]]:
+        """Detections of each image, the surest first.
 
         One image at a time: on a CPU a batch is no faster, and so no answer depends on its batch.
         """
+        return [self._one(image) for image in images]
+
+    def _one(self, image: FigureImage) -> list[Detection]:
         logits, boxes = self.run(pixels_of(image, self.side))
-        return decoded(logits[0], boxes[0], image.width, image.height)
+        corners, scores, classes = decoded(logits[0], boxes[0], image.width, image.height)
+        wanted = np.isin(classes, list(self.panels)) & (scores > candidate_score(self.options))
+        return answer(image, corners[wanted], scores[wanted], self.options)
 
 
 def pixels_of(image: FigureImage, side: int) -> Floats:
@@ -63,16 +83,13 @@ def pixels_of(image: FigureImage, side: int) -> Floats:
 def decoded(
     logits: Floats, boxes: Floats, width: int, height: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
-    """``(q, c)`` logits and ``(q, 4)`` relative boxes as pixel corners, best scores and their classes.
-
-    Scores are rounded to 1e-4: runtimes differ in later digits, and ties must fall alike.
-    """
+    """``(q, c)`` logits and ``(q, 4)`` relative boxes as pixel corners, best scores and their classes."""
     values = 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -30, 30)))
     relative = boxes.astype(np.float64)
     centre, half = relative[:, :2], relative[:, 2:] / 2
     corners = np.concatenate([centre - half, centre + half], axis=1)
     corners *= np.array([width, height, width, height])
-    return corners, values.max(axis=1).round(4), values.argmax(axis=1)
+    return corners, values.max(axis=1), values.argmax(axis=1)
 
 
 def _onnxruntime(path: Path, threads: int | None) -> tuple[Run, int]:
@@ -89,7 +106,7 @@ def _onnxruntime(path: Path, threads: int | None) -> tuple[Run, int]:
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise UsageError(f"{path} is no graph that onnxruntime loads: {_told(error)}") from error
+        raise UsageError(f"{path} is no graph that onnxruntime loads: {first_line(error)}") from error
     sides = {node.name: node.shape for node in session.get_inputs()}
     side = _checked(path, sides, {node.name for node in session.get_outputs()})
 
@@ -112,7 +129,7 @@ def _openvino(path: Path, threads: int | None) -> tuple[Run, int]:
     try:
         model = openvino.Core().compile_model(str(path), "CPU", config)
     except Exception as error:
-        raise UsageError(f"{path} is no graph that OpenVINO loads: {_told(error)}") from error
+        raise UsageError(f"{path} is no graph that OpenVINO loads: {first_line(error)}") from error
     sides = {
         node.get_any_name(): [int(str(d)) if d.is_static else None for d in node.get_partial_shape()]
         for node in model.inputs
@@ -140,7 +157,3 @@ def _checked(path: Path, inputs: dict[str, Any], outputs: set[str]) -> int:
             f"and maps {inputs} to {sorted(outputs)}"
         )
     return int(shape[2])
-
-
-def _told(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

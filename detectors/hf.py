@@ -18,8 +18,8 @@ from PIL import Image
 from ..core.errors import PluginError, UsageError
 from ..core.images import FigureImage
 from ..core.records import Detection
-from .boxes import by_score, nms, pixel_boxes
-from .checkpoint import INSTALL, checkpoint_folder, first_line
+from .answer import answer, candidate_score
+from .checkpoint import INSTALL, first_line, panel_classes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class _Prepared:
 
 
 @dataclass
-class Model:
+class TorchModel:
     """A loaded checkpoint with its image processor."""
 
     torch: Any
@@ -54,17 +54,16 @@ class Model:
     options: DetrOptions
 
     @classmethod
-    def load(cls, options: DetrOptions) -> Model:
-        """Load ``options.weights``; UsageError or PluginError as :class:`DetrDetector` states."""
+    def load(cls, folder: Path, options: DetrOptions) -> TorchModel:
+        """Load the checkpoint in ``folder``; UsageError or PluginError as :class:`DetrDetector` states."""
         torch, transformers = _libraries()
         device = _device(torch, options.device)
-        folder = checkpoint_folder(options.weights, options.revision)
         if options.threads is not None:
             torch.set_num_threads(options.threads)
-        with _quiet(transformers), _load_errors(options.weights):
+        with _quiet(transformers), _load_errors(options.weights or str(folder)):
             processor = _load_processor(transformers, folder, options.size)
             network = _load_network(transformers, folder)
-        panels = _panel_classes(network.config.id2label, options.labels)
+        panels = panel_classes(network.config.id2label, options.labels)
         return cls(torch, network.eval().to(device), processor, device, panels, options)
 
     def detect(self, images: Sequence[FigureImage], batch: int) -> list[list[Detection]]:
@@ -112,24 +111,14 @@ class Model:
         with torch.inference_mode():
             outputs = self.network(**inputs)
             found: list[dict[str, Any]] = self.processor.post_process_object_detection(
-                outputs, threshold=self.options.score, target_sizes=targets
+                outputs, threshold=candidate_score(self.options), target_sizes=targets
             )
         return found
 
     def _detections(self, found: dict[str, Any], image: FigureImage) -> list[Detection]:
-        raw, scores, classes = (found[key].float().cpu().numpy() for key in ("boxes", "scores", "labels"))
-        boxes, rows = pixel_boxes(raw, image.width, image.height)
-        wanted = np.isin(classes[rows].astype(np.int64), list(self.panels))
-        boxes, scores = boxes[wanted], scores[rows][wanted]
-        limit = self.options.nms
-        order = by_score(boxes, scores) if limit is None else nms(boxes, scores, limit)
-        return [
-            Detection(
-                box=(int(boxes[i, 0]), int(boxes[i, 1]), int(boxes[i, 2]), int(boxes[i, 3])),
-                score=float(min(1.0, max(0.0, scores[i]))),
-            )
-            for i in order
-        ]
+        boxes, scores, classes = (found[key].float().cpu().numpy() for key in ("boxes", "scores", "labels"))
+        wanted = np.isin(classes.astype(np.int64), list(self.panels))
+        return answer(image, boxes[wanted], scores[wanted], self.options)
 
 
 def _canvas(image: FigureImage, processor: Any) -> tuple[Image.Image, float, float]:
@@ -265,14 +254,3 @@ def _load_network(transformers: Any, folder: Path) -> Any:
     if missing:
         raise ValueError(f"{len(missing)} weights are not in the checkpoint, such as {missing[0]}")
     return network
-
-
-def _panel_classes(id2label: dict[int, str], labels: Sequence[str]) -> frozenset[int]:
-    names = {int(index): str(name) for index, name in id2label.items()}
-    unknown = sorted(set(labels) - set(names.values()))
-    if unknown:
-        raise UsageError(
-            f"labels: the checkpoint has no class {', '.join(map(repr, unknown))}; "
-            f"it has {', '.join(sorted(set(names.values())))}"
-        )
-    return frozenset(index for index, name in names.items() if not labels or name in labels)

@@ -126,9 +126,7 @@ def cli_page() -> list[str]:
         "Exit codes of all commands: 0 done; 1 something was lost or found wrong; 2 wrong usage; "
         "130 interrupted.",
     ]
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
-        assert command is not None
+    for name, command in _commands(context):
         parts += [f"## pmcx {name}", f"```text\n{_usage(command, name)}\n```"]
         parts += [_paragraph(text) for text in (command.help or "").split("\n\n")]
         options = list(_options(command))
@@ -137,6 +135,17 @@ def cli_page() -> list[str]:
         if command.epilog:
             parts.append(" ".join(command.epilog.replace("\b", "").split()))
     return parts
+
+
+def _commands(context: click.Context) -> Iterator[tuple[str, click.Command]]:
+    """Every command by its words; of a group, those that it holds."""
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", command.commands[inner]) for inner in sorted(command.commands))
+        else:
+            yield name, command
 
 
 def _options(command: click.Command) -> Iterator[click.Option]:

@@ -18,12 +18,14 @@ Batch = tuple[torch.Tensor, list[torch.Tensor]]
 class Figures:
     """Synthetic figures by index: ``(3, side, side)`` uint8 pixels and ``(n, 4)`` relative tight boxes.
 
+    The first ``few`` figures are seen at the side ``small``.
+
     Figures are squeezed to a square, as at inference; boxes are ``x0, y0, x1, y1``. A map-style data set of
     torch: figure ``i`` is a function of the options and ``i`` alone.
     """
 
-    def __init__(self, options: SynthOptions, side: int) -> None:
-        self.options, self.side = options, side
+    def __init__(self, options: SynthOptions, side: int, small: int = 0, few: int = 0) -> None:
+        self.options, self.side, self.small, self.few = options, side, small, few
         self._stream: SynthStream | None = None
 
     def __len__(self) -> int:
@@ -33,11 +35,10 @@ class Figures:
         if self._stream is None:
             cv2.setNumThreads(1)
             self._stream = SynthStream(self.options)
+        side = self.small if index < self.few else self.side
         sample = self._stream.sample(index)
         height, width = sample.pixels.shape[:2]
-        pixels = cv2.resize(
-            sample.pixels, (self.side, self.side), interpolation=_kernel(width, height, self.side)
-        )
+        pixels = cv2.resize(sample.pixels, (side, side), interpolation=_kernel(width, height, side))
         boxes = np.array([panel.tight for panel in sample.panels], np.float32).reshape(-1, 4)
         boxes /= np.array([width, height, width, height], np.float32)
         return torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(boxes)
@@ -61,6 +62,7 @@ def batches(figures: Figures, size: int, first: int, count: int, workers: int) -
         batch_sampler=order,  # type: ignore[arg-type]
         num_workers=workers,
         collate_fn=collate,
+        generator=torch.Generator(),  # by itself it draws from the random state of the training
         prefetch_factor=4 if workers else None,
         multiprocessing_context="spawn" if workers else None,
     )
@@ -79,7 +81,7 @@ def targets(boxes: Sequence[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
         low, high = group[:, :2], group[:, 2:]
         out.append(
             {
-                "class_labels": torch.zeros(len(group), dtype=torch.long),
+                "class_labels": torch.zeros(len(group), dtype=torch.long, device=group.device),
                 "boxes": torch.cat([(low + high) / 2, high - low], dim=1),
             }
         )

@@ -2,7 +2,7 @@
 
 The folder holds ``model.safetensors``, ``config.json``, ``preprocessor_config.json`` and ``model.onnx``, and
 loads with ``AutoModelForObjectDetection``. Weights are rounded to half precision before either is written, so
-that the two agree; the graph holds them in single precision, with batch norms folded into convolutions.
+that the two agree and files are small; arithmetic is in single precision.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _half(value: torch.Tensor) -> torch.Tensor:
 
 
 class _Graph(nn.Module):
-    """What is exported: pixels in; logits and relative ``x0, y0, x1, y1`` boxes of all queries out."""
+    """What is exported: pixels in; logits and relative centre, width and height of all queries out."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -81,9 +81,12 @@ def write_onnx(network: Any, side: int, path: Path) -> None:
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
             custom_translation_table={torch.ops.aten._is_all_true.default: _is_all_true()},
             verbose=False,
+            optimize=False,  # folding would make weights that half precision cannot hold
         )
         program.save(str(path))
-    onnx.save(onnx.load(str(path)), str(path))  # weights inside, not in a file beside it
+    model = onnx.load(str(path))  # weights inside, not in a file beside it
+    _halve(model)
+    onnx.save(model, str(path))
     path.with_name(path.name + ".data").unlink(missing_ok=True)
 
 
@@ -97,6 +100,25 @@ def _is_all_true() -> Callable[..., Any]:
         return op.Equal(op.ReduceMin(op.Cast(value, to=6), keepdims=0), op.Constant(value_int=1))
 
     return is_all_true
+
+
+def _halve(model: Any) -> None:
+    """Store weights that half precision holds exactly as such, each behind a Cast that runtimes fold away."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in list(model.graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < 64:
+            continue
+        small = values.astype(np.float16)
+        if np.array_equal(small.astype(np.float32), values):
+            name = tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(small, f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    for node in reversed(casts):
+        model.graph.node.insert(0, node)
 
 
 class _silence:  # noqa: N801 - reads as a statement

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 from ...core.errors import UsageError
 from ..synth.stream import SynthOptions
 from .data import Batch, Figures, batches, normalised, targets
-from .network import Shape, build, dense_loss, proposals
+from .network import STRIDES, Shape, build, dense_loss, proposals
 
 CHECKPOINT = "checkpoint.pt"
 VALIDATION_SEED = 10**6
@@ -50,6 +50,23 @@ class Recipe:
     bf16: bool = True
     validate: int = 256
     """Figures of the validation stream."""
+
+    small: float = 0.5
+    """First steps, as a share, at 0.7 of the side, where a step costs half as much."""
+
+    @property
+    def small_side(self) -> int:
+        """Side of the first steps, a multiple of the coarsest stride."""
+        return max(STRIDES[-1], round(0.7 * self.shape.side / STRIDES[-1]) * STRIDES[-1])
+
+    @property
+    def small_steps(self) -> int:
+        """How many steps see figures small."""
+        return round(self.small * self.steps)
+
+    def side_at(self, step: int) -> int:
+        """Side of the input at a step."""
+        return self.small_side if step < self.small_steps else self.shape.side
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, flat, cosine to zero."""
@@ -114,30 +131,34 @@ class Trainer:
         """Run the remaining steps; validate and save each ``every`` steps, at the end and when ``until``."""
         from .validate import validate
 
-        figures = Figures(self.recipe.synth, self.recipe.shape.side)
+        recipe = self.recipe
+        figures = Figures(
+            recipe.synth, recipe.shape.side, recipe.small_side, recipe.small_steps * recipe.batch
+        )
         left = self.recipe.steps - self.step
-        began, sums, count = time.monotonic(), dict[str, float](), 0
+        began, said = time.monotonic(), list[dict[str, float]]()
         for batch in batches(figures, self.recipe.batch, self.step, left, workers):
-            for key, value in self.learn(batch).items():
-                sums[key] = sums.get(key, 0.0) + value
-            count += 1
+            said.append(self.learn(batch))
             stop = until()
             if self.step % 50 == 0:
-                self._log({"step": self.step, **{k: round(v / count, 5) for k, v in sums.items()}})
+                self._log({"step": self.step, **_means(said)})
             if self.step % every == 0 or self.step == self.recipe.steps or stop:
                 self.save()
                 scores = validate(self, self.folder / "samples")
                 seconds = time.monotonic() - began
-                row = {"step": self.step, "figures_s": round(count * self.recipe.batch / seconds, 2)}
-                row |= {k: round(v / count, 4) for k, v in sums.items()} | scores
+                row = {"step": self.step, "figures_s": round(len(said) * self.recipe.batch / seconds, 2)}
+                row |= _means(said) | scores
                 self._log({**row, "validation": True})
                 say("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
-                began, sums, count = time.monotonic(), {}, 0
+                began, said = time.monotonic(), []
             if stop:
                 return
 
     def learn(self, batch: Batch) -> dict[str, float]:
-        """One optimiser step on a batch: the losses, by name."""
+        """One optimiser step on a batch: the losses, by name.
+
+        A batch whose loss or gradient is not finite teaches nothing and leaves no trace: ``skipped`` is 1.
+        """
         recipe = self.recipe
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.rate_at(self.step)
@@ -147,18 +168,27 @@ class Trainer:
         with torch.autocast(self.device, torch.bfloat16, enabled=recipe.bf16):
             loss, said = self._loss(pixels, boxes)
         self.optimizer.zero_grad(set_to_none=True)
+        norm = math.nan
         if torch.isfinite(loss):
             loss.backward()  # type: ignore[no-untyped-call]
-            said["norm"] = float(torch.nn.utils.clip_grad_norm_(self._parameters(), recipe.clip))
-            self.optimizer.step()
-        else:
-            said["skipped"] = 1.0
+            norm = float(torch.nn.utils.clip_grad_norm_(self._parameters(), recipe.clip))
         self.step += 1
+        if not math.isfinite(norm):
+            self._restore_statistics()
+            return {"skipped": 1.0}
+        self.optimizer.step()
         self.average.update(self.network, self.step)
-        return said
+        return {**said, "norm": norm, "skipped": 0.0}
+
+    @torch.no_grad()
+    def _restore_statistics(self) -> None:
+        """Batch norms have counted a batch that overflowed: what is not finite comes from the average."""
+        for key, value in self.network.named_buffers():
+            if not torch.isfinite(value).all():
+                value.copy_(self.average.state[key])
 
     def _loss(self, pixels: torch.Tensor, boxes: list[torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
-        recipe, side = self.recipe, self.recipe.shape.side
+        recipe, side = self.recipe, int(pixels.shape[-1])
         if self.step < recipe.proposals:
             score, box = proposals(self.network, pixels)
             loss = dense_loss(box.float(), side, boxes, score.float())
@@ -196,12 +226,12 @@ class Trainer:
 
     def _load(self) -> None:
         state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
-        before, now = json.loads(state["recipe"]), _plain(self.recipe)
-        changed = sorted(k for k in now if k != "steps" and before.get(k) != now[k])
+        before, now = _flat(json.loads(state["recipe"])), _flat(_plain(self.recipe))
+        changed = [k for k in now if k != "steps" and before.get(k) != now[k]]
         if changed:
+            there = ", ".join(f"{k} {before.get(k)} (not {now[k]})" for k in changed)
             raise UsageError(
-                f"{self.folder} holds a training with another {', '.join(changed)}; "
-                "name another folder, or start from its weights"
+                f"{self.folder} holds a training with {there}; name another folder, or --start from its weights"
             )
         self.step = int(state["step"])
         self.network.load_state_dict(state["network"])
@@ -229,6 +259,21 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON holds it."""
     out: dict[str, Any] = json.loads(json.dumps(asdict(recipe), default=str))
     return out
+
+
+def _flat(plain: dict[str, Any]) -> dict[str, Any]:
+    """Fields by name, those of ``shape`` and ``synth`` as ``shape.side``."""
+    out: dict[str, Any] = {}
+    for key, value in plain.items():
+        out |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return out
+
+
+def _means(said: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean of each loss over the steps that had it."""
+    keys = {key: None for one in said for key in one}
+    values = {key: [one[key] for one in said if key in one] for key in keys}
+    return {key: round(sum(group) / len(group), 5) for key, group in values.items()}
 
 
 def _weights(folder: Path) -> dict[str, Any]:

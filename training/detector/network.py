@@ -87,6 +87,9 @@ def configuration(shape: Shape) -> Any:
         decoder_n_points=6,
         depth_mult=0.5,
         num_denoising=shape.denoising,
+        # Layers taught by the last one, which is their sum, run away together: every box's distribution then
+        # collapses onto "no change".
+        weight_loss_ddf=0.0,
     )
 
 
@@ -126,8 +129,8 @@ def dense_loss(
     so that a backbone without pretrained weights learns from few figures. ``logits`` are the ``(b, t, 4)``
     unscaled centre, width and height of all places of the maps of a ``side`` pixel input; ``boxes`` are
     ``(n, 4)`` relative ``x0, y0, x1, y1`` without overlap. 1 - GIoU and L1, in which every panel weighs the
-    square root of the places that it covers. ``scores``, ``(b, t, 1)`` logits, learn the IoU of their box
-    by binary cross-entropy, less the further a place is from its panel's middle.
+    square root of the places that it covers. ``scores``, ``(b, t, 1)`` logits, learn the GIoU of their
+    box by binary cross-entropy, less the further a place is from its panel's middle.
     """
     points = places(side).to(logits.device)
     target, weight, middle = _dense_targets(points, boxes)

@@ -30,7 +30,7 @@ def validate(trainer: Trainer, pictures: Path | None = None, size: int = 16) -> 
 
     recipe = trainer.recipe
     stream = replace(recipe.synth, seed=recipe.synth.seed + VALIDATION_SEED)
-    figures = Figures(stream, recipe.shape.side)
+    figures = Figures(stream, recipe.side_at(max(0, trainer.step - 1)))
     network = trainer.averaged()
     found: list[tuple[Floats, Floats]] = []
     truth: list[Floats] = []

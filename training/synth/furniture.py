@@ -121,8 +121,8 @@ def card(pixels: Pixels, box: Box, colour: Color, radius: int) -> None:
     """A plate filling ``box``, with rounded corners where ``radius`` is above 0."""
     x0, y0, x1, y1 = box
     radius = min(radius, (x1 - x0) // 3, (y1 - y0) // 3)
-    pixels[y0 + radius : y1 - radius, x0:x1] = colour
-    pixels[y0:y1, x0 + radius : x1 - radius] = colour
+    cv2.rectangle(pixels, (x0, y0 + radius), (x1 - 1, y1 - 1 - radius), colour, -1)
+    cv2.rectangle(pixels, (x0 + radius, y0), (x1 - 1 - radius, y1 - 1), colour, -1)
     if radius:
         for x in (x0 + radius, x1 - 1 - radius):
             for y in (y0 + radius, y1 - 1 - radius):

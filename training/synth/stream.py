@@ -71,8 +71,6 @@ class SynthStream:
         self.options, self.start, self.step = options, start, step
         self._bank = read_layouts(options.layouts) if options.layouts is not None else None
         self._kinds = [*KINDS.values(), *(kind for folder in options.pools for kind in _pool(folder))]
-        for folder in options.pools:
-            self._kinds += read_pool(folder)
 
     def sample(self, index: int) -> Sample:
         """The figure at ``index``; the same in every process and whatever was made before."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import cv2
+
 from ...core.records import Box
 from . import furniture
 from .chance import one_of
@@ -94,7 +96,8 @@ def _gutters(rng: Rng, page: Page) -> None:
     if covered < 0.95 * (bounds[2] - bounds[0]) * (bounds[3] - bounds[1]):
         return
     kept = [page.pixels[s[1] : s[3], s[0] : s[2]].copy() for s in slots]
-    page.pixels[bounds[1] : bounds[3], bounds[0] : bounds[2]] = one_of(rng, LINES)
+    colour = one_of(rng, LINES)
+    cv2.rectangle(page.pixels, bounds[:2], (bounds[2] - 1, bounds[3] - 1), colour, -1)
     for slot, pixels in zip(slots, kept, strict=True):
         page.pixels[slot[1] : slot[3], slot[0] : slot[2]] = pixels
 

@@ -2,7 +2,48 @@
 
 from __future__ import annotations
 
-from . import diagrams, omics, plots, sequences, survival, tables
+from . import (
+    bars,
+    diagrams,
+    facets,
+    gels,
+    graphs,
+    micro,
+    molecules,
+    omics,
+    pictures,
+    plots,
+    plots_stats,
+    scans,
+    scenes,
+    sequences,
+    shapes,
+    signals,
+    survival,
+    tables,
+    tissue,
+)
 from .base import Kind
 
-KINDS: dict[str, Kind] = {kind.name: kind for module in (plots, diagrams, survival, omics, sequences, tables) for kind in module.KINDS}
+MODULES = (
+    bars,
+    diagrams,
+    facets,
+    gels,
+    graphs,
+    micro,
+    molecules,
+    omics,
+    pictures,
+    plots,
+    plots_stats,
+    scans,
+    scenes,
+    sequences,
+    shapes,
+    signals,
+    survival,
+    tables,
+    tissue,
+)
+KINDS: dict[str, Kind] = {kind.name: kind for module in MODULES for kind in module.KINDS}

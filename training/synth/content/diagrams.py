@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 
 from .base import Color, Drawn, Pixels, Rng, Style, is_dark, mix
 from .strokes import (
     arrow,
-    blob,
     ellipse,
     line_height,
-    polygon,
     rounded,
     stroke,
     tint,
-    write,
     write_in,
 )
 from .words import SHORT, STEPS, pick, some
@@ -50,7 +45,7 @@ def paint_flow(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
         start = i * (along - 1) / stages + (gap / 2 if i else 0)
         end = (i + 1) * (along - 1) / stages - (gap / 2 if i < stages - 1 else 0)
         place = across / count
-        share = (0.45 + 0.4 * look.random()) if count == 1 else 1 - loose * 0.6
+        share = (0.45 + 0.4 * data.random()) if count == 1 else 1 - loose * 0.6
         for j in range(count):
             middle, half = (j + 0.5) * place, place * share / 2
             low, high = max(0.0, middle - half), min(across - 1.0, middle + half)
@@ -58,7 +53,16 @@ def paint_flow(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
             fill = style.paper if plain else tint(style, i if coloured < 0.6 else j, 0.75 * coloured)
             rounded(pixels, *rect, radius, fill, ink if plain or coloured < 0.7 else None, style.line)
             colour = over(fill) if not plain else ink
-            write_in(pixels, style, words[i * lanes + j], rect[0] + 2, rect[1] + 1, rect[2] - 2, rect[3] - 1, colour)
+            write_in(
+                pixels,
+                style,
+                words[i * lanes + j],
+                rect[0] + 2,
+                rect[1] + 1,
+                rect[2] - 2,
+                rect[3] - 1,
+                colour,
+            )
             row.append(rect)
         for k in range(max(len(before), len(row)) if before else 0):
             a, b = before[min(k, len(before) - 1)], row[min(k, len(row) - 1)]
@@ -67,7 +71,9 @@ def paint_flow(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
                 x = min(max(x, 1), width - 2)
                 y0 = a[3] + 1 if a[0] <= x <= a[2] else (a[3] + b[1]) / 2
                 if not a[0] <= x <= a[2]:
-                    stroke(pixels, [((a[0] + a[2]) / 2, a[3]), ((a[0] + a[2]) / 2, y0), (x, y0)], ink, style.line)
+                    stroke(
+                        pixels, [((a[0] + a[2]) / 2, a[3]), ((a[0] + a[2]) / 2, y0), (x, y0)], ink, style.line
+                    )
                 y1 = b[1] - 1 if b[0] <= x <= b[2] else (a[3] + b[1]) / 2
                 arrow(pixels, (x, y0), (x, y1), ink, style.line, em * 0.5)
                 if y1 < b[1] - 1:
@@ -90,17 +96,27 @@ def paint_consort(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     trunk = max(1, int(rows * 0.5))
     shade = paper if look.random() < 0.7 else tint(style, int(look.random() * 6), 0.8)
     middle = width * (0.5 if look.random() < 0.6 else 0.38)
-    reach = width * 0.2
+    reach = width * (0.17 + 0.05 * data.random())
 
     def block(x0: float, y: float, x1: float, word: str) -> None:
-        rounded(pixels, max(0, x0), y - half, min(width - 1, x1), min(height - 1, y + half), 0, shade, ink, style.line)
+        rounded(
+            pixels,
+            max(0, x0),
+            y - half,
+            min(width - 1, x1),
+            min(height - 1, y + half),
+            0,
+            shade,
+            ink,
+            style.line,
+        )
         write_in(pixels, style, word, max(0, x0) + 2, y - half + 1, min(width - 1, x1) - 2, y + half - 1, ink)
 
     for i in range(trunk):
         y = max(half, (i + 0.5) * pitch)
         end = (i + 1.5) * pitch - half
         arrow(pixels, (middle, y), (middle, end), ink, style.line, em * 0.5)
-        if look.random() < 0.7:
+        if data.random() < 0.7:
             side = y + pitch / 2
             arrow(pixels, (middle, side), (width * 0.72, side), ink, style.line, em * 0.5)
             block(width * 0.72, side, width - 1, words[i + rows])
@@ -184,20 +200,27 @@ def paint_timeline(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     for i in range(events):
         x = (i + 0.5) * width / events
         stroke(pixels, [(x, y - em * 0.5), (x, y + em * 0.5)], ink, style.line)
-        write_in(pixels, style, f"{unit} {i * 7}", x - em * 3, y + em * 0.6, x + em * 3, y + em * 0.6 + pitch, ink)
-        if look.random() < 0.7:
+        write_in(
+            pixels, style, f"{unit} {i * 7}", x - em * 3, y + em * 0.6, x + em * 3, y + em * 0.6 + pitch, ink
+        )
+        if data.random() < 0.7:
             colour = style.palette[i % len(style.palette)]
-            top = y - em * 3.6
-            arrow(pixels, (x, max(0.0, y - em * 1.8)), (x, y - em * 0.6), colour, style.line, em * 0.5)
+            top = min(y * 0.15, y - em * 3.6)
+            arrow(pixels, (x, max(0.0, top + em * 2.1)), (x, y - em * 0.6), colour, style.line, em * 0.5)
             half = width / events * 0.48
-            write_in(pixels, style, names[i], x - half, max(0.0, top - em), x + half, max(0.0, y - em * 1.9), ink)
+            write_in(
+                pixels, style, names[i], x - half, max(0.0, top - em), x + half, max(0.0, top + em * 2), ink
+            )
     bars = max(0, min(1 + int(look.random() * 3), int((height - y - em * 2.2) / (em * 1.6))))
+    room = (height - y - em * 2.2) / max(1, bars)
     for i in range(bars):
-        top = y + em * 2.2 + i * em * 1.6
+        top = y + em * 2.2 + i * min(room, em * 3)
         a, b = sorted((data.random(2) * width).tolist())
         fill = tint(style, i, 0.4)
         rounded(pixels, a, top, min(width - 1, b + em * 3), top + em * 1.2, 0, fill)
-        write_in(pixels, style, pick(data, SHORT), a, top, min(width - 1, b + em * 3), top + em * 1.2, over(fill))
+        write_in(
+            pixels, style, pick(data, SHORT), a, top, min(width - 1, b + em * 3), top + em * 1.2, over(fill)
+        )
     return "Timeline of the experiment"
 
 

@@ -1,4 +1,4 @@
-"""Plots of genomics: volcano, Manhattan, embeddings, clustered heat maps, dot plots, Venn and UpSet diagrams."""
+"""Plots of genomics: volcano, Manhattan, embeddings, clustered heat maps, dot plots, Venn, UpSet."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from .text import paste, text
 from .words import GENES, GROUPS, TITLES, groups, pick, some
 
 CELLS = (
-    "T cells", "B cells", "NK", "Macrophage", "Fibroblast", "Endothelial", "Neuron", "Astrocyte", "Epithelial", "DC",
-    "Mast", "Monocyte", "Microglia", "Tumor", "Basal", "Plasma",
+    "T cells", "B cells", "NK", "Macrophage", "Fibroblast", "Endothelial", "Neuron", "Astrocyte",
+    "Epithelial", "DC", "Mast", "Monocyte", "Microglia", "Tumor", "Basal", "Plasma",
 )  # fmt: skip
 RAINBOW: tuple[Color, ...] = (
-    (31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (227, 119, 194),
-    (127, 127, 127), (188, 189, 34), (23, 190, 207), (174, 199, 232), (255, 187, 120), (152, 223, 138), (255, 152, 150),
+    (31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75),
+    (227, 119, 194), (127, 127, 127), (188, 189, 34), (23, 190, 207), (174, 199, 232), (255, 187, 120),
+    (152, 223, 138), (255, 152, 150),
 )  # fmt: skip
 
 
@@ -31,12 +32,22 @@ def paint_volcano(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
         down, up = ((40, 80, 200), (220, 40, 40)) if look.random() < 0.7 else ((30, 160, 60), (220, 40, 40))
     span, top = 3.0 + round(look.random() * 5), (5.0, 10.0, 20.0, 50.0, 100.0)[int(look.random() * 5)]
     frame = axes(
-        look, pixels, style, xlim=(-span, span), ylim=(0.0, top * 1.04), xlabel="log2 fold change",
-        ylabel="-log10(P value)", title=pick(data, TITLES),
+        look,
+        pixels,
+        style,
+        xlim=(-span, span),
+        ylim=(0.0, top * 1.04),
+        xlabel="log2 fold change",
+        ylabel="-log10(P value)",
+        title=pick(data, TITLES),
         legend=(("Down", down), ("NS", (150, 150, 150)), ("Up", up)) if look.random() < 0.5 else (),
-    )  # fmt: skip
+    )
     x = np.clip(data.standard_normal(count) * span * 0.27, -span * 0.97, span * 0.97)
-    y = np.clip((np.abs(x) / span) ** 1.3 * top * (0.3 + data.random(count)) + data.exponential(top * 0.03, count), 0, top)
+    y = np.clip(
+        (np.abs(x) / span) ** 1.3 * top * (0.3 + data.random(count)) + data.exponential(top * 0.03, count),
+        0,
+        top,
+    )
     colours = np.full((count, 3), mix(style.paper, style.ink, 0.4), np.uint8)
     strong = y > top * 0.15
     colours[strong & (x > span * 0.2)] = up
@@ -62,9 +73,16 @@ def paint_manhattan(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     top = (8.0, 10.0, 15.0, 30.0)[int(look.random() * 4)]
     names = [str(i + 1) for i in range(chromosomes)]
     frame = axes(
-        look, pixels, style, xlim=(0.0, float(chromosomes)), ylim=(0.0, top * 1.04), xlabel="Chromosome",
-        ylabel="-log10(P)", title=pick(data, TITLES), categories=names if pixels.shape[1] > style.type_px * 40 else None,
-    )  # fmt: skip
+        look,
+        pixels,
+        style,
+        xlim=(0.0, float(chromosomes)),
+        ylim=(0.0, top * 1.04),
+        xlabel="Chromosome",
+        ylabel="-log10(P)",
+        title=pick(data, TITLES),
+        categories=names if pixels.shape[1] > style.type_px * 40 else None,
+    )
     x = data.random(count) * chromosomes
     y = data.exponential(0.55, count)
     for peak in (data.random(3) * chromosomes).tolist():
@@ -73,7 +91,9 @@ def paint_manhattan(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     colours = np.where((x.astype(np.intp) % 2 == 0)[:, None], np.array(first), np.array(second))
     dots(frame.pixels, frame.xs(x), frame.ys(np.minimum(y, top)), colours, max(0.5, style.type_px * 0.1))
     cut = top * (0.5 + 0.2 * look.random())
-    frame.line(np.linspace(0, chromosomes, 50), np.full(50, cut), (210, 40, 40), dash=1 if look.random() < 0.5 else 0)
+    frame.line(
+        np.linspace(0, chromosomes, 50), np.full(50, cut), (210, 40, 40), dash=1 if look.random() < 0.5 else 0
+    )
     return "Manhattan plot of the genome-wide association study"
 
 
@@ -97,9 +117,17 @@ def paint_embedding(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     else:
         reach = (5.0, 10.0, 20.0, 50.0)[int(look.random() * 4)]
         frame = axes(
-            look, view, style, xlim=(-reach, reach), ylim=(-reach, reach), xlabel=f"{method} 1", ylabel=f"{method} 2",
-            title=pick(data, TITLES), xticks=look.random() < 0.5, yticks=look.random() < 0.5,
-        )  # fmt: skip
+            look,
+            view,
+            style,
+            xlim=(-reach, reach),
+            ylim=(-reach, reach),
+            xlabel=f"{method} 1",
+            ylabel=f"{method} 2",
+            title=pick(data, TITLES),
+            xticks=look.random() < 0.5,
+            yticks=look.random() < 0.5,
+        )
         frame = replace(frame, xlim=(0.0, 1.0), ylim=(0.0, 1.0))
     middles = 0.14 + 0.72 * look.random((clusters, 2))
     spreads = 0.025 + 0.06 * look.random((clusters, 2))
@@ -113,7 +141,13 @@ def paint_embedding(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
         colours = ramp[(level * 200 + 40).astype(np.intp)]
     else:
         colours = np.array(RAINBOW, np.uint8)[which % len(RAINBOW)]
-    dots(pixels, frame.xs(points[:, 0]), frame.ys(points[:, 1]), colours, max(0.5, min(em * 0.12, frame.width / 200)))
+    dots(
+        pixels,
+        frame.xs(points[:, 0]),
+        frame.ys(points[:, 1]),
+        colours,
+        max(0.5, min(em * 0.12, frame.width / 200)),
+    )
     if written and not graded:
         for k, (x, y) in enumerate(middles.tolist()):
             mask = text(style, str(k) if legend else names[k])
@@ -129,29 +163,51 @@ def paint_embedding(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
         for k, name in enumerate(names):
             y = top + k * pitch
             cv2.circle(
-                pixels, (width - right + round(em * 0.7), y + round(em * 0.35)), max(1, round(em * 0.3)),
-                RAINBOW[k % len(RAINBOW)], cv2.FILLED, cv2.LINE_AA,
-            )  # fmt: skip
+                pixels,
+                (width - right + round(em * 0.7), y + round(em * 0.35)),
+                max(1, round(em * 0.3)),
+                RAINBOW[k % len(RAINBOW)],
+                cv2.FILLED,
+                cv2.LINE_AA,
+            )
             write(pixels, style, name, width - right + round(em * 1.4), y, style.ink)
     return f"{method} plot of {clusters} clusters of cells"
+
+
+Joint = tuple[float, float, float, float, float]
+
+
+def joints(rng: Rng, places: Floats, power: float) -> list[Joint]:
+    """A random binary tree over ordered places: (a, level of a, b, level of b, level) for every inner node.
+
+    Levels grow from 0 at the leaves to 1 at the root; larger clades join later.
+    """
+    spots, cuts = places.tolist(), rng.random(len(places)).tolist()
+    tree: list[Joint] = []
+
+    def grow(first: int, last: int) -> tuple[float, float]:
+        if last - first == 1:
+            return spots[first], 0.0
+        cut = first + 1 + int(cuts[first] * (last - first - 1))
+        a, low = grow(first, cut)
+        b, high = grow(cut, last)
+        level = ((last - first - 1) / (len(spots) - 1)) ** power
+        tree.append((a, low, b, high, level))
+        return (a + b) / 2, level
+
+    grow(0, len(spots))
+    return tree
 
 
 def dendrogram(
     rng: Rng, pixels: Pixels, places: Floats, base: float, depth: float, colour: Color, upright: bool
 ) -> None:
     """A tree over `places` (x, or y unless `upright`), growing from `base` by `depth` pixels."""
-    nodes = [(float(place), base) for place in places]
-    count = len(nodes)
-    lines: list[Floats] = []
-    for step in range(1, count):
-        gaps = [nodes[i + 1][0] - nodes[i][0] for i in range(len(nodes) - 1)]
-        k = int(np.argmin(np.array(gaps) * (0.5 + rng.random(len(gaps)))))
-        (a, ya), (b, yb) = nodes[k], nodes[k + 1]
-        level = base + depth * (step / (count - 1)) ** 1.4
-        path = np.array([(a, ya), (a, level), (b, level), (b, yb)])
-        lines.append(path if upright else path[:, ::-1])
-        nodes[k : k + 2] = [((a + b) / 2, level)]
-    cv2.polylines(pixels, [np.rint(line).astype(np.int32) for line in lines], False, colour, 1)
+    tree = np.array(joints(rng, places, 0.6))
+    across = tree[:, (0, 0, 2, 2)]
+    along = base + depth * tree[:, (1, 4, 4, 3)]
+    paths = np.stack([across, along] if upright else [along, across], axis=-1)
+    cv2.polylines(pixels, list(np.rint(paths).astype(np.int32, order="C")), False, colour, 1)
 
 
 def paint_clustered(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
@@ -163,12 +219,13 @@ def paint_clustered(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     trees, bars, names, scale = (look.random(4) < (0.7, 0.5, 0.5, 0.7)).tolist()
     left = round(min(width * 0.15, em * 4)) if trees else 1
     top = round(min(height * 0.15, em * 4)) if trees and look.random() < 0.7 else 1
-    strip = max(2, round(em * 0.6)) if bars else 0
+    strip = min(height // 3, max(2, round(em * 0.6))) if bars else 0
     right = round(em * 3.2) if scale and width > em * 12 else 0
-    rows = min(rows, int(height / em)) if names else rows
-    room = max((text(style, name).shape[1] for name in GENES), default=0) + 4 if names and width > em * 12 else 1
-    below = 1
-    frame = Frame(pixels, style, left, top + strip, max(left + 6, width - right - room), height - below)
+    rows = max(2, min(rows, int(height / em))) if names else rows
+    room = (
+        max((text(style, name).shape[1] for name in GENES), default=0) + 4 if names and width > em * 12 else 1
+    )
+    frame = Frame(pixels, style, left, top + strip, max(left + 6, width - right - room), height - 1)
     steps = (data.random((rows, columns)) - 0.5) * 0.45 + 0.5
     split, cut = 1 + int(look.random() * (rows - 1)), 1 + int(look.random() * (columns - 1))
     steps[:split, :cut] += 0.22
@@ -206,9 +263,15 @@ def paint_dotplot(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     rows, columns = max(2, min(14, int(height / (em * 2)))), max(2, min(12, int(width / (em * 3))))
     ramp = ramp_of(look, style)
     frame = axes(
-        look, pixels, style, xlim=(0.0, float(columns)), ylim=(0.0, float(rows)), yticks=False,
-        categories=some(look, GENES, columns), right=round(em * 3.4) if width > em * 14 else 0,
-    )  # fmt: skip
+        look,
+        pixels,
+        style,
+        xlim=(0.0, float(columns)),
+        ylim=(0.0, float(rows)),
+        yticks=False,
+        categories=some(look, GENES, columns),
+        right=round(em * 3.4) if width > em * 14 else 0,
+    )
     names = look.random() < 0.7 and width > em * 16
     shift = round(em * 5) if names else 0
     most = min(frame.width / columns, frame.height / rows) * 0.55
@@ -251,7 +314,9 @@ def paint_venn(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
             layer = pixels.copy()
             ellipse(layer, x, y, radius, radius, colours[k])
             cv2.addWeighted(layer, 0.45, pixels, 0.55, 0, dst=pixels)
-        ellipse(pixels, x, y, radius, radius, None, mix(colours[k], style.ink, 0.3 if opaque else 0.0), style.line)
+        ellipse(
+            pixels, x, y, radius, radius, None, mix(colours[k], style.ink, 0.3 if opaque else 0.0), style.line
+        )
         fx, fy = cx + spread * 1.6 * np.cos(angle), cy + spread * 1.6 * np.sin(angle)
         centred(pixels, text(style, str(int(data.random() * 300) * 5)), fx, fy, style.ink)
         name = text(style, names[k], bold=True)
@@ -281,9 +346,23 @@ def paint_upset(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     for i in range(sets):
         y = round(split + (i + 0.5) * pitch)
         if i % 2 == 0:
-            box(pixels, left, round(y - pitch / 2), width - 1, round(y + pitch / 2), mix(style.paper, ink, 0.06))
+            box(
+                pixels,
+                left,
+                round(y - pitch / 2),
+                width - 1,
+                round(y + pitch / 2),
+                mix(style.paper, ink, 0.06),
+            )
         reach = round(left * (0.15 + 0.4 * data.random()))
-        box(pixels, max(0, left - reach - 4), round(y - pitch * 0.35), left - 4, round(y + pitch * 0.35), colour)
+        box(
+            pixels,
+            max(0, left - reach - 4),
+            round(y - pitch * 0.35),
+            left - 4,
+            round(y + pitch * 0.35),
+            colour,
+        )
         write(pixels, style, GROUPS[(i * 5) % len(GROUPS)][0], 0, y - em * 0.35, ink, scale=0.9)
     for j in range(columns):
         x = round(left + (j + 0.5) * step)

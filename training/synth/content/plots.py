@@ -1,4 +1,4 @@
-"""Everyday plots: lines, bars, scatter, heat maps, histograms, pies."""
+"""Everyday plots: lines, scatter, heat maps, histograms, pies."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .accents import backdrop, remarks
 from .axes import Floats, Frame, Legend, axes, box, centred, dots, error_bar, look_of, markers, note, ticks
 from .base import Color, Drawn, Pixels, Rng, Style, is_dark, mix
 from .text import paste, text
 from .words import (
     GENES,
     NOTES,
-    SHORT,
-    STARS,
     TITLES,
     X_TITLES,
     Y_TITLES,
@@ -26,6 +25,14 @@ from .words import (
 
 TOPS = (1.0, 1.5, 2.0, 4.0, 5.0, 8.0, 10.0, 20.0, 25.0, 50.0, 80.0, 100.0, 150.0, 200.0, 500.0, 1000.0)
 SPANS = (5.0, 7.0, 10.0, 12.0, 20.0, 24.0, 30.0, 48.0, 60.0, 72.0, 100.0, 200.0)
+
+
+def scale_of(rng: Rng) -> tuple[tuple[float, float], bool]:
+    """Limits of a y axis, and whether they are powers of ten."""
+    if rng.random() < 0.08:
+        first = float(int(rng.random() * 5) - 2)
+        return (first, first + 3.0 + int(rng.random() * 4)), True
+    return limit(rng, TOPS), False
 
 
 def limit(rng: Rng, choices: tuple[float, ...]) -> tuple[float, float]:
@@ -51,7 +58,8 @@ def walk(rng: Rng, steps: int, rough: float) -> Floats:
     else:
         y = 0.2 + 0.5 * a + (0.1 + 0.2 * b) * np.sin(t * (6 + 20 * c))
     y = y + np.cumsum(rng.standard_normal(steps)) * rough / steps**0.5
-    return np.clip(y, 0.01, 0.99)
+    curve: Floats = np.clip(y, 0.01, 0.99)
+    return curve
 
 
 def colours_of(rng: Rng, style: Style, count: int) -> list[Color]:
@@ -71,146 +79,50 @@ def paint_line(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     if look.random() < 0.25:
         names = names[:1]
     colours = colours_of(look, style, len(names))
-    xlim, ylim = limit(look, SPANS), limit(look, TOPS)
+    xlim, (ylim, powers) = limit(look, SPANS), scale_of(look)
     ylabel, xlabel = pick(look, Y_TITLES), pick(look, X_TITLES)
+    base, span = ylim[0], ylim[1] - ylim[0]
     band, points, dashed = look.random(3).tolist()
     few = look.random() < 0.55
+    stepped, thick = look.random() < 0.08, 1 + int(look.random() < 0.25)
     steps = int(4 + look.random() * 8) if few else 60
     legend: Legend = list(zip(names, colours, strict=True)) if len(names) > 1 else ()
-    frame = axes(
-        look, pixels, style, xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel=ylabel, title=pick(data, TITLES), legend=legend
-    )
-    x = np.linspace(xlim[0], xlim[1], steps) if not few else np.linspace(0.02, 0.96, steps) * xlim[1]
-    radius = max(1.0, style.type_px * 0.22)
-    for i, colour in enumerate(colours):
-        y = walk(data, steps, 0.05 if few else 0.25) * ylim[1]
-        spread = (0.02 + 0.06 * data.random(steps)) * ylim[1]
-        if not few and band < 0.35:
-            frame.fill(np.r_[x, x[::-1]], np.r_[y + spread, (y - spread)[::-1]], mix(colour, style.paper, 0.7))
-        frame.line(x, y, colour, 1 + (look.random() < 0.25), dash=1 if dashed < 0.12 and i else 0)
-        if few and points < 0.8:
-            if band < 0.6:
-                for a, b, s in zip(x.tolist(), y.tolist(), spread.tolist(), strict=True):
-                    error_bar(frame, a, max(0.0, b - s), min(ylim[1], b + s), colour, max(1, int(radius)))
-            markers(pixels, frame.xs(x), frame.ys(y), colour, radius, i % 5 if points < 0.4 else 0, None)
-    if look.random() < 0.25:
-        note(frame, data, pick(data, NOTES))
-    return f"{ylabel} against {xlabel.lower()}"
-
-
-def bracket(frame: Frame, x0: float, x1: float, row: int, label: str) -> None:
-    """A significance bracket with its stars, `row` being a pixel row."""
-    style = frame.style
-    a, b = frame.at(x0, 0)[0], frame.at(x1, 0)[0]
-    drop = 2
-    corner = np.array([[a, row + drop], [a, row], [b, row], [b, row + drop]], np.int32)
-    cv2.polylines(frame.pixels, [corner], False, style.ink, 1)
-    mask = text(style, label, scale=0.9)
-    if row - mask.shape[0] > 0 and mask.shape[1] < max(12, (b - a) * 1.6):
-        paste(frame.pixels, mask, (a + b - mask.shape[1]) // 2, row - mask.shape[0] - 1, style.ink)
-
-
-def brackets(rng: Rng, frame: Frame, places: Floats, peak: float) -> None:
-    """Up to three brackets above the groups at `places`, from the data value `peak` upwards."""
-    row = frame.at(0, peak)[1] - 2
-    step = ceil(frame.style.type_px * 0.9) + 2
-    for i in range(int(rng.random() * 4)):
-        if row - step < 1 or len(places) < 2:
-            return
-        first = int(rng.random() * (len(places) - 1)) if i else 0
-        last = min(len(places) - 1, first + 1 + int(rng.random() * i))
-        bracket(frame, float(places[first]), float(places[last]), row, pick(rng, STARS))
-        row -= step
-
-
-def paint_bar(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
-    names = groups(look, 8)
-    inner = groups(look, 4) if look.random() < 0.4 else [""]
-    colours = colours_of(look, style, len(inner) if len(inner) > 1 else len(names))
-    ylim = limit(look, TOPS)
-    ylabel = pick(look, Y_TITLES)
-    hollow, points, stack, errors, signs = (look.random(5) < (0.2, 0.25, 0.2, 0.8, 0.45)).tolist()
-    thick = 0.5 + 0.4 * look.random()
-    legend: Legend = list(zip(inner, colours, strict=True)) if len(inner) > 1 else ()
-    one = mix(style.ink, style.paper, 0.5 * look.random()) if look.random() < 0.3 else None
-    frame = axes(
-        look,
-        pixels,
-        style,
-        xlim=(0.0, float(len(names))),
-        ylim=ylim,
-        ylabel=ylabel,
-        title=pick(data, TITLES),
-        categories=names,
-        legend=legend,
-    )
-    edge = style.ink if hollow or look.random() < 0.4 else None
-    stack = stack and len(inner) > 1
-    width = thick / (1 if stack else len(inner))
-    peak = 0.0
-    for i in range(len(names)):
-        base = 0.0
-        for j in range(len(inner)):
-            height = (0.12 + 0.6 * data.random()) * ylim[1] / (len(inner) if stack else 1)
-            colour = one or colours[j if len(inner) > 1 else i]
-            x0 = i + 0.5 - thick / 2 + (0 if stack else j * width)
-            frame.bar(x0, base, x0 + width, base + height, style.paper if hollow else colour, edge or None)
-            if hollow:
-                frame.bar(x0, base, x0 + width, base + height, None or style.paper, colour)
-            middle, top = x0 + width / 2, base + height
-            if errors and not stack:
-                spread = (0.02 + 0.08 * data.random()) * ylim[1]
-                reach = max(1, int(frame.width * width / len(names) * 0.2))
-                error_bar(frame, middle, top - (spread if hollow else 0), top + spread, style.ink, min(4, reach))
-                top += spread
-            if points and not stack:
-                y = height + data.standard_normal(6) * 0.05 * ylim[1]
-                x = middle + (data.random(6) - 0.5) * width * 0.7
-                dots(pixels, frame.xs(x), frame.ys(y), style.ink, max(0.5, style.type_px * 0.13))
-            peak = max(peak, top)
-            base = base + height if stack else 0.0
-    if signs:
-        brackets(look, frame, np.arange(len(names)) + 0.5, peak)
-    return f"{ylabel} in {', '.join(names)}"
-
-
-def paint_barh(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
-    """Horizontal bars, as in enrichment analyses; or bubbles in their place."""
-    from .words import TERMS
-
-    terms = look.random() < 0.6
-    count = max(2, min(int(4 + look.random() * 14), int(pixels.shape[0] / (style.type_px * 1.3))))
-    names = some(look, TERMS if terms else GENES, count)
-    if terms and pixels.shape[1] < style.type_px * 24:
-        names = some(look, SHORT, count)
-    bubbles = look.random() < 0.35
-    colours = colours_of(look, style, 3)
-    xlim = limit(look, TOPS)
-    xlabel = pick(look, ("-log10(P value)", "Gene ratio", "Count", "Enrichment score", "Number of genes", "Importance"))
     frame = axes(
         look,
         pixels,
         style,
         xlim=xlim,
-        ylim=(0.0, float(count)),
+        ylim=ylim,
         xlabel=xlabel,
+        ylabel=ylabel,
         title=pick(data, TITLES),
-        categories=names,
-        across=True,
-        right=round(style.type_px * 2) if bubbles else 0,
+        legend=legend,
+        powers=powers,
     )
-    lengths = np.sort(data.random(count)) * 0.85 + 0.08
-    graded = look.random() < 0.4
-    for i, length in enumerate(lengths.tolist()):
-        colour = mix(colours[0], colours[1], length) if graded else colours[0 if not terms else i * 3 // count]
-        if bubbles:
-            radius = max(1, round(min(frame.height / count * 0.5, style.type_px * (0.2 + 0.5 * data.random()))))
-            cv2.circle(pixels, frame.at(length * xlim[1], i + 0.5), radius, colour, cv2.FILLED, cv2.LINE_AA)
+    x = np.linspace(xlim[0], xlim[1], steps) if not few else np.linspace(0.02, 0.96, steps) * xlim[1]
+    radius = max(1.0, style.type_px * 0.22)
+    backdrop(look, frame)
+    for i, colour in enumerate(colours):
+        y = base + walk(data, steps, 0.05 if few else 0.25) * span
+        spread = (0.02 + 0.06 * data.random(steps)) * span
+        if not few and band < 0.35:
+            frame.fill(
+                np.r_[x, x[::-1]], np.r_[y + spread, (y - spread)[::-1]], mix(colour, style.paper, 0.7)
+            )
+        dash = 1 if dashed < 0.12 and i else 0
+        if stepped:
+            frame.line(np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], colour, thick)
         else:
-            frame.bar(0.0, i + 0.15, length * xlim[1], i + 0.85, colour)
-    if bubbles:
-        colour_bar(frame, ramp_of(look, style), 0.0, 5.0)
-    return f"{xlabel} of {count} terms"
+            frame.line(x, y, colour, thick, dash)
+        if few and points < 0.8:
+            if band < 0.6:
+                for a, b, s in zip(x.tolist(), y.tolist(), spread.tolist(), strict=True):
+                    error_bar(frame, a, max(base, b - s), min(ylim[1], b + s), colour, max(1, int(radius)))
+            markers(pixels, frame.xs(x), frame.ys(y), colour, radius, i % 5 if points < 0.4 else 0, None)
+    remarks(look, data, frame)
+    if look.random() < 0.25:
+        note(frame, data, pick(data, NOTES))
+    return f"{ylabel} against {xlabel.lower()}"
 
 
 def paint_scatter(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
@@ -220,8 +132,17 @@ def paint_scatter(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     colours = colours_of(look, style, len(kinds))
     legend: Legend = list(zip(kinds, colours, strict=True)) if len(kinds) > 1 else ()
     frame = axes(
-        look, pixels, style, xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel=ylabel, title=pick(data, TITLES), legend=legend
+        look,
+        pixels,
+        style,
+        xlim=xlim,
+        ylim=ylim,
+        xlabel=xlabel,
+        ylabel=ylabel,
+        title=pick(data, TITLES),
+        legend=legend,
     )
+    backdrop(look, frame)
     count = int(12 * 10 ** (look.random() * 1.4))
     slope, fit, shape = data.random() - 0.3, look.random() < 0.55, int(look.random() * 4)
     radius = max(0.6, style.type_px * (0.28 if count < 60 else 0.16))
@@ -240,9 +161,18 @@ def paint_scatter(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
             frame.line(line * xlim[1], middle * ylim[1], style.ink if len(kinds) == 1 else colour, style.line)
         px, py = frame.xs(x * xlim[1]), frame.ys(y * ylim[1])
         if count < 40:
-            markers(pixels, px, py, colour, radius, shape if shape < 3 else i % 6, style.ink if shape == 1 else None)
+            markers(
+                pixels,
+                px,
+                py,
+                colour,
+                radius,
+                shape if shape < 3 else i % 6,
+                style.ink if shape == 1 else None,
+            )
         else:
             dots(pixels, px, py, colour, radius)
+    remarks(look, data, frame)
     if fit:
         note(frame, data, pick(data, NOTES))
     return f"Correlation of {ylabel.lower()} with {xlabel.lower()}"
@@ -337,7 +267,10 @@ def paint_heatmap(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     if written and frame.width / columns > em * 1.6 and frame.height / rows > em:
         for i in range(rows):
             for j in range(columns):
-                colour = tuple(int(v) for v in pixels[frame.top + (2 * i + 1) * frame.height // (2 * rows), frame.left + 2])
+                colour = tuple(
+                    int(v)
+                    for v in pixels[frame.top + (2 * i + 1) * frame.height // (2 * rows), frame.left + 2]
+                )
                 dark = is_dark((colour[0], colour[1], colour[2]))
                 mask = text(style, f"{abs(float(values[i, j])):.1f}", scale=0.8)
                 x = frame.left + (j + 0.5) * frame.width / columns
@@ -355,7 +288,10 @@ def paint_histogram(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     curves = 1 + int(look.random() * 3)
     smooth = look.random() < 0.45
     colours = colours_of(look, style, curves)
-    frame = axes(look, pixels, style, xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel="Frequency", title=pick(data, TITLES))
+    frame = axes(
+        look, pixels, style, xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel="Frequency", title=pick(data, TITLES)
+    )
+    backdrop(look, frame)
     bins = 60 if smooth else int(8 + 25 * look.random())
     t = (np.arange(bins) + 0.5) / bins
     for colour in colours:
@@ -388,7 +324,7 @@ def paint_pie(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     centre = (radius + 2 if beside else width // 2, height // 2 if beside else radius + 1)
     shares = np.cumsum(data.dirichlet(np.ones(len(names)) * 2))
     start = -90.0
-    for share, colour, name in zip(shares.tolist(), colours, names, strict=True):
+    for share, colour in zip(shares.tolist(), colours, strict=True):
         end = -90.0 + 360 * share
         cv2.ellipse(pixels, centre, (radius, radius), 0, start, end, colour, cv2.FILLED, cv2.LINE_AA)
         middle = np.deg2rad((start + end) / 2)
@@ -413,8 +349,6 @@ def paint_pie(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
 
 KINDS = (
     Drawn("line", paint_line, 14.0),
-    Drawn("bar", paint_bar, 16.0, aspect=(0.6, 1.8)),
-    Drawn("bar_horizontal", paint_barh, 3.0, aspect=(0.9, 2.2)),
     Drawn("scatter", paint_scatter, 8.0, aspect=(0.8, 1.5)),
     Drawn("heatmap", paint_heatmap, 5.0, "heatmap", aspect=(0.6, 1.8)),
     Drawn("histogram", paint_histogram, 3.0),

@@ -17,13 +17,28 @@ import numpy as np
 from PIL import Image
 
 from ....core.errors import UsageError
-from .base import Drawing, Kind, Pixels, Rng, Style, blank
+from ..chance import one_of
+from .base import Color, Drawing, Kind, Pixels, Rng, Style, blank
 from .marks import annotate
+from .textures import curve, ramp, tinted
 
 SIDE = 420
 """Longer side of a picture in memory; panels are rarely larger."""
 WHOLE = frozenset({"chemstructure", "table", "diagram", "plot", "text"})
 """Classes that are drawings on white: shown whole, never cropped."""
+DYES: tuple[Color, ...] = (
+    (255, 255, 255),
+    (255, 255, 255),
+    (60, 90, 255),
+    (40, 255, 50),
+    (255, 50, 40),
+    (255, 50, 230),
+    (40, 240, 240),
+    (255, 230, 40),
+)
+"""Colours in which a fluorescence channel is shown."""
+SHARP = 5.0
+"""Small pictures are enlarged no more than this where a smaller part may be left out."""
 WEIGHT = {"histology": 9, "fluorescence": 10, "ct": 6, "mri": 6, "xray": 4, "ultrasound": 3, "photo": 4}
 """Relative frequency in articles; 2 for what is not named."""
 
@@ -63,8 +78,8 @@ def _load(path: Path) -> Pixels:
 def _without_margins(pixels: Pixels) -> Pixels:
     """A drawing on white, its grey scan made white, cut to its ink."""
     clean = np.where((pixels > 225).all(axis=2, keepdims=True), np.uint8(255), pixels)
-    ink = np.asarray(clean < 200).any(axis=2)
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    dark = clean.min(axis=2) < 200
+    rows, columns = (np.flatnonzero(np.asarray(dark).max(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return clean
     return np.ascontiguousarray(clean[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
@@ -124,12 +139,13 @@ class Pooled:
         """Another brightness and contrast, a mirror image, at times one fluorescence channel."""
         if rng.random() < 0.3:
             pixels = pixels[:, ::-1]
-        if self.modality == "fluorescence" and rng.random() < 0.4:
-            grey = pixels.max(axis=2)
-            out = np.zeros_like(pixels)
-            for channel in ((0,), (1,), (2,), (0, 2), (1, 2))[int(rng.integers(5))]:
-                out[..., channel] = grey
-            pixels = out
+        if self.modality == "fluorescence":
+            grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+            # As authors do, stretched until something is to be seen.
+            grey = curve(
+                grey, float(grey[::3, ::3].min()), float(grey[::3, ::3].max()) * rng.uniform(0.5, 1.2) + 8
+            )
+            pixels = tinted(grey, ramp((0, 0, 0), one_of(rng, DYES)))
         gain, shift = rng.uniform(0.8, 1.25), rng.uniform(-18, 18)
         table = np.clip((np.arange(256) - 128) * gain + 128 + shift, 0, 255).astype(np.uint8)
         table[0] = min(table[0], 12)  # black grounds stay black
@@ -139,7 +155,8 @@ class Pooled:
 def _crop(source: Pixels, width: int, height: int, zoom: float, place: Sequence[float]) -> Pixels:
     """The part of a picture, ``zoom`` of what fits, that has the aspect asked for, at the size asked for."""
     tall, wide = source.shape[:2]
-    scale = min(wide / width, tall / height) * zoom
+    whole = min(wide / width, tall / height)
+    scale = min(whole, max(whole * zoom, 1 / SHARP))
     w, h = max(4, min(wide, round(width * scale))), max(4, min(tall, round(height * scale)))
     x, y = math.floor((wide - w) * place[0]), math.floor((tall - h) * place[1])
     way = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR

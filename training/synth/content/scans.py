@@ -11,12 +11,17 @@ from .textures import (
     Grey,
     Points,
     as_rgb,
+    blurred,
+    branch,
     curve,
+    disc,
     field,
     fill,
+    lifted,
     outline,
     over,
     picture,
+    plus,
     ramp,
     shaken,
     times,
@@ -55,7 +60,7 @@ def _brain(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
         at = (middle[0] + side * data.uniform(-0.5, 0.5), middle[1] + tall * data.uniform(-0.5, 0.5))
         spot = outline(data, at, (side * data.uniform(0.06, 0.25), side * data.uniform(0.06, 0.25)), 0.25)
         fill(grey, spot, int(data.uniform(150, 255)))
-    out = as_rgb(cv2.blur(grey, (3, 3)) if side > 30 else grey)
+    out = as_rgb(blurred(grey) if side > 30 else grey)
     if look.random() < 0.2:
         _activation(data, out, tissue)
     if look.random() < 0.1:  # PET on white
@@ -66,7 +71,13 @@ def _brain(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
 def _ventricles(
     shape: Rng, data: Rng, grey: Grey, middle: tuple[float, float], side: float, tall: float, tone: int
 ) -> None:
-    cv2.line(grey, (int(middle[0]), int(middle[1] - 0.8 * tall)), (int(middle[0]), int(middle[1] + 0.8 * tall)), tone, 1)
+    cv2.line(
+        grey,
+        (int(middle[0]), int(middle[1] - 0.8 * tall)),
+        (int(middle[0]), int(middle[1] + 0.8 * tall)),
+        tone,
+        1,
+    )
     spread = shape.uniform(0.10, 0.2) * data.uniform(0.7, 1.2)
     long = tall * shape.uniform(0.15, 0.35) * data.uniform(0.5, 1.2)
     for sign in (-1, 1):
@@ -80,7 +91,7 @@ def _activation(data: Rng, out: Pixels, tissue: Grey) -> None:
     blobs = times(curve(field(data, "broad", width, height, 0.7), 150, 255), tissue)
     mask = np.asarray(cv2.threshold(blobs, 40, 255, cv2.THRESH_BINARY)[1], np.uint8)
     table = HOT if data.random() < 0.7 else RAINBOW
-    cv2.copyTo(tinted(cv2.add(blobs, 60), table), mask, out)
+    cv2.copyTo(tinted(lifted(blobs, 1.0, 60), table), mask, out)
 
 
 def _body(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
@@ -107,7 +118,9 @@ def _body(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
         for _ in range(4 + int(data.random() * 5)):
             at = (middle[0] + rx * shape.uniform(-0.65, 0.65), middle[1] + ry * shape.uniform(-0.6, 0.5))
             radii = (rx * shape.uniform(0.08, 0.3) * data.uniform(0.85, 1.15), ry * shape.uniform(0.1, 0.3))
-            fill(grey, outline(shape, at, radii, 0.25, shape.uniform(0, 3)), int(soft + shape.uniform(-60, 70)))
+            fill(
+                grey, outline(shape, at, radii, 0.25, shape.uniform(0, 3)), int(soft + shape.uniform(-60, 70))
+            )
     _bones(shape, grey, middle, rx, ry)
     if data.random() < 0.3:
         at = (middle[0] + rx * data.uniform(-0.5, 0.5), middle[1] + ry * data.uniform(-0.4, 0.4))
@@ -115,7 +128,7 @@ def _body(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
     mask = np.asarray(cv2.threshold(grey, 62, 255, cv2.THRESH_BINARY)[1], np.uint8)
     noisy = over(grey, times(grey, field(data, "grain", width, height), 2.0), look.uniform(0.1, 0.4))
     cv2.copyTo(noisy, mask, grey)
-    out = as_rgb(cv2.blur(grey, (3, 3)) if rx > 40 else grey)
+    out = as_rgb(blurred(grey) if rx > 40 else grey)
     if look.random() < 0.12:
         _activation(data, out, mask)
     return shaken(data, out, 3), "Axial CT scans of the " + ("chest" if lungs else "abdomen")
@@ -147,8 +160,8 @@ def _chest(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
         centre = (middle + sign * width * 0.2, height * 0.45)
         mask = np.zeros_like(grey)
         fill(mask, outline(data, centre, (width * 0.15, height * 0.34), 0.13), 255)
-        lung = cv2.blur(mask, (max(3, width // 14), max(3, width // 14)))
-        grey = np.asarray(cv2.subtract(grey, cv2.LUT(lung, _DEEP)), np.uint8)
+        lung = blurred(mask, max(3, width // 14))
+        grey = plus(grey, lung, -0.42)
     ribs = np.zeros_like(grey)
     for n in range(9):
         y = height * (0.12 + 0.085 * n)
@@ -157,19 +170,18 @@ def _chest(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
             axes = (int(width * 0.2), int(height * 0.09))
             start, end = (200, 345) if sign > 0 else (195, 340)
             cv2.ellipse(ribs, centre, axes, sign * 14, start, end, 45, max(1, height // 50), cv2.LINE_AA)
-    grey = np.asarray(cv2.add(grey, cv2.blur(ribs, (3, 3))), np.uint8)
+    grey = plus(grey, blurred(ribs))
     cv2.rectangle(grey, (int(middle - width * 0.03), 0), (int(middle + width * 0.03), height), 185, -1)
     heart = np.zeros_like(grey)
     fill(heart, outline(data, (middle + width * 0.06, height * 0.62), (width * 0.13, height * 0.16), 0.1), 90)
-    grey = np.asarray(cv2.add(grey, cv2.blur(heart, (9, 9))), np.uint8)
+    grey = plus(grey, blurred(heart, 9))
     cv2.ellipse(grey, (int(middle), height), (int(width * 0.42), int(height * 0.2)), 0, 180, 360, 200, -1)
-    grey = cv2.blur(grey, (3, 3))
+    grey = blurred(grey)
     if look.random() < 0.15:
         grey = 255 - grey
-    return shaken(data, as_rgb(curve(grey, 10, look.uniform(220, 280), data.uniform(0.8, 1.3))), 4), "Chest radiographs"
-
-
-_DEEP = (np.arange(256) * 0.42).astype(np.uint8)
+    return shaken(
+        data, as_rgb(curve(grey, 10, look.uniform(220, 280), data.uniform(0.8, 1.3))), 4
+    ), "Chest radiographs"
 
 
 def _limb(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
@@ -180,22 +192,30 @@ def _limb(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
     thick = width * look.uniform(0.07, 0.16)
     flesh = thick * bones * look.uniform(1.1, 1.9)
     if look.random() < 0.8:
-        fill(grey, outline(data, (width / 2, height / 2), (flesh, height * 0.8), 0.08, turn), int(look.uniform(40, 90)))
-        grey = cv2.blur(grey, (9, 9))
+        fill(
+            grey,
+            outline(data, (width / 2, height / 2), (flesh, height * 0.8), 0.08, turn),
+            int(look.uniform(40, 90)),
+        )
+        grey = blurred(grey, 9)
     for n in range(bones):
         x = width / 2 + (n - (bones - 1) / 2) * thick * 1.9
         for up in (-1, 1) if joint else (1,):
             reach = height * (0.5 if joint else 1.0)
             y = height / 2 + up * (reach / 2 + height * 0.012) if joint else height / 2
             shaft = outline(data, (x, y), (thick * 0.55, reach * 0.62), 0.05, turn)
-            head = outline(data, (x, height / 2 + up * height * 0.07), (thick * 0.9, height * 0.065), 0.1, turn)
+            head = outline(
+                data, (x, height / 2 + up * height * 0.07), (thick * 0.9, height * 0.065), 0.1, turn
+            )
             for shape in (shaft, head) if joint else (shaft,):
                 fill(grey, shape, int(data.uniform(165, 205)))
                 cv2.polylines(grey, [shape], True, 230, max(1, round(thick / 8)), cv2.LINE_AA)
-    grey = over(cv2.blur(grey, (3, 3)), times(grey, field(data, "rough", width, height), 1.6), 0.3)
+    grey = over(blurred(grey), times(grey, field(data, "rough", width, height), 1.6), 0.3)
     if data.random() < 0.25:  # a plate with screws, or a nail
         x = int(width / 2 + thick * data.uniform(-0.6, 0.6))
-        cv2.line(grey, (x, int(height * 0.25)), (x, int(height * 0.75)), 255, max(1, round(thick / 4)), cv2.LINE_AA)
+        cv2.line(
+            grey, (x, int(height * 0.25)), (x, int(height * 0.75)), 255, max(1, round(thick / 4)), cv2.LINE_AA
+        )
         for y in np.linspace(0.3, 0.7, 4) * height:
             cv2.line(grey, (x, int(y)), (int(x + thick), int(y)), 255, 1, cv2.LINE_AA)
     return shaken(data, as_rgb(grey), 4), "Radiographs before and after surgery"
@@ -204,32 +224,18 @@ def _limb(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
 def _angiogram(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
     """Dark vessels that branch on a light grey ground, or bright ones on black."""
     grey = np.zeros((height, width), np.uint8)
-    x, y = width * look.uniform(0.2, 0.8), height * look.uniform(-0.05, 0.2)
-    _vessel(data, grey, x, y, np.pi / 2 + data.uniform(-0.5, 0.5), max(width, height) * 0.5, max(1.5, width / 30), 4)
-    grey = cv2.blur(grey, (3, 3))
+    start = (width * look.uniform(0.2, 0.8), height * look.uniform(-0.05, 0.2))
+    angle, length = np.pi / 2 + data.uniform(-0.5, 0.5), max(width, height) * 0.5
+    branch(data, grey, start, angle, length, max(1.5, width / 30), 4, tones=(110, 190))
+    grey = blurred(grey)
     ground = curve(field(data, "soft", width, height), -700, 400)
     dark = look.random() < 0.65
-    grey = np.asarray(cv2.subtract(ground, grey) if dark else cv2.add(cv2.LUT(ground, _DEEP) // 4, grey), np.uint8)
+    grey = plus(ground, grey, -1.0) if dark else plus(lifted(ground, 0.1), grey)
     return shaken(data, as_rgb(grey), 5), "Angiography of the vessels"
 
 
-def _vessel(
-    data: Rng, grey: Grey, x: float, y: float, angle: float, length: float, thick: float, depth: int
-) -> None:
-    turns = angle + np.cumsum(data.normal(0, 0.16, 9))
-    steps = np.cumsum(np.stack([np.cos(turns), np.sin(turns)], 1) * (length / 9), 0) + (x, y)
-    path = np.vstack([(x, y), steps]).astype(np.int32)[:, None]
-    cv2.polylines(grey, [path], False, int(110 + 20 * depth), max(1, round(thick)), cv2.LINE_AA)
-    if depth:
-        for at, sign in ((5, 1), (9, -1)):
-            _vessel(
-                data, grey, float(path[at, 0, 0]), float(path[at, 0, 1]),
-                float(turns[at - 1] + sign * data.uniform(0.2, 0.8)), length * 0.62, thick * 0.68, depth - 1,
-            )  # fmt: skip
-
-
 def _ultrasound(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
-    """Speckle with layers and dark cysts; a sector on black or a plain rectangle; at times Doppler colours."""
+    """Speckle with layers and dark cysts, in a sector on black or a rectangle; at times Doppler colours."""
     size = max(0.5, min(width, height) / 150)
     layers = field(data, one_of(look, ("fibres", "soft", "cloud", "broad")), width, height, size)
     speckle = field(data, "speckle", width, height, size)
@@ -237,8 +243,12 @@ def _ultrasound(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, 
     for _ in range(int(data.random() * 3.5)):
         at = (width * data.uniform(0.25, 0.75), height * data.uniform(0.25, 0.75))
         hole = np.full_like(grey, 255)
-        fill(hole, outline(data, at, (width * data.uniform(0.05, 0.2), height * data.uniform(0.05, 0.18)), 0.25), 40)
-        grey = times(grey, cv2.blur(hole, (5, 5)))
+        fill(
+            hole,
+            outline(data, at, (width * data.uniform(0.05, 0.2), height * data.uniform(0.05, 0.18)), 0.25),
+            40,
+        )
+        grey = times(grey, blurred(hole, 5))
     sector = look.random() < 0.5
     ground = 0 if look.random() < 0.9 else 25
     if sector:
@@ -246,7 +256,7 @@ def _ultrasound(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, 
         mask = np.zeros_like(grey)
         reach = int((height - apex[1]) * look.uniform(0.86, 0.99))
         cv2.ellipse(mask, apex, (reach, reach), 90, -opening, opening, 255, -1, cv2.LINE_AA)
-        cv2.circle(mask, apex, max(2, int(height * 0.06 - apex[1])), 0, -1, cv2.LINE_AA)
+        disc(mask, apex, height * 0.06 - apex[1], 0)
         grey = times(grey, mask)
     out = as_rgb(np.maximum(grey, np.uint8(ground)))
     if look.random() < 0.22:
@@ -288,7 +298,7 @@ def _oct(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
         at = (width * data.uniform(0.3, 0.7), height * (0.42 + thick * 0.4))
         fill(grey, outline(data, at, (width * data.uniform(0.03, 0.14), height * 0.05), 0.25), 12)
     manner = look.random()
-    grey = np.asarray(cv2.add(grey, int(look.uniform(0, 30))), np.uint8)
+    grey = lifted(grey, 1.0, look.uniform(0, 30))
     if manner < 0.15:
         return 255 - as_rgb(grey), "Optical coherence tomography of the macula"
     out = tinted(grey, RAINBOW) if manner < 0.27 else as_rgb(grey)
@@ -304,24 +314,33 @@ def _fundus(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]
     side = min(width, height)
     full = look.random() < 0.25
     middle = (width / 2, height / 2)
-    disc = (middle[0] + side * 0.26 * (1 if data.random() < 0.5 else -1), middle[1] + side * data.uniform(-0.04, 0.04))
+    nerve = (
+        middle[0] + side * 0.26 * (1 if data.random() < 0.5 else -1),
+        middle[1] + side * data.uniform(-0.04, 0.04),
+    )
     for angle in (0.9, 2.2, 4.0, 5.3):
         turn = angle + data.uniform(-0.3, 0.3)
-        _vessel(data, vessels, disc[0], disc[1], turn, side * 0.45, max(1.0, side / 55), 2)
-    cv2.circle(grey, (int(2 * middle[0] - disc[0]), int(middle[1])), max(1, round(side * 0.05)), 100, -1, cv2.LINE_AA)
+        branch(data, vessels, nerve, turn, side * 0.45, max(1.0, side / 55), 2, tones=(110, 150))
+    disc(grey, (2 * middle[0] - nerve[0], middle[1]), side * 0.05, 100)
     angiogram = manner < 0.25
-    lit = cv2.addWeighted(grey, 0.45, vessels, 0.8, 0) if angiogram else cv2.subtract(grey, cv2.LUT(vessels, _DEEP))
-    fill_disc = int(side * 0.075)
-    cv2.circle(lit, (int(disc[0]), int(disc[1])), max(1, fill_disc), 235, -1, cv2.LINE_AA)
+    lit = plus(lifted(grey, 0.45), vessels, 0.8) if angiogram else plus(grey, vessels, -0.42)
+    disc(lit, nerve, side * 0.075, 235)
     for _ in range(int(data.random() * 6)):
         at = (int(width * data.uniform(0.3, 0.7)), int(height * data.uniform(0.3, 0.7)))
-        cv2.circle(lit, at, max(1, int(side * data.uniform(0.005, 0.03))), int(one_of(data, (40, 230))), -1, cv2.LINE_AA)
+        disc(lit, at, side * data.uniform(0.005, 0.03), int(one_of(data, (40, 230))))
     light = (250, 225, 150)
-    out = as_rgb(cv2.blur(lit, (3, 3))) if angiogram else tinted(cv2.blur(lit, (3, 3)), ramp((20, 5, 0), (ground[0] // 2, ground[1] // 3, ground[2] // 3), ground, light))
+    out = (
+        as_rgb(blurred(lit))
+        if angiogram
+        else tinted(
+            blurred(lit),
+            ramp((20, 5, 0), (ground[0] // 2, ground[1] // 3, ground[2] // 3), ground, light),
+        )
+    )
     if not full:
         mask = np.zeros((height, width), np.uint8)
-        cv2.circle(mask, (int(middle[0]), int(middle[1])), int(side * look.uniform(0.46, 0.56)), 255, -1, cv2.LINE_AA)
-        out = cv2.copyTo(out, mask)
+        disc(mask, middle, side * look.uniform(0.46, 0.56), 255)
+        out = np.asarray(cv2.copyTo(out, mask), np.uint8)
     return shaken(data, out, 2), "Fundus photographs"
 
 

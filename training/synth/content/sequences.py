@@ -16,36 +16,59 @@ BASES: tuple[tuple[str, Color], ...] = (
     ("A", (0, 150, 60)), ("C", (30, 60, 200)), ("G", (240, 170, 0)), ("T", (210, 30, 30)),
 )  # fmt: skip
 ACIDS: tuple[tuple[str, Color], ...] = (
-    ("K", (220, 40, 40)), ("D", (40, 70, 220)), ("L", (40, 40, 40)), ("G", (0, 150, 60)), ("S", (0, 150, 60)),
-    ("R", (220, 40, 40)), ("E", (40, 70, 220)), ("V", (40, 40, 40)), ("F", (150, 60, 180)), ("P", (230, 140, 0)),
+    ("K", (220, 40, 40)), ("D", (40, 70, 220)), ("L", (40, 40, 40)), ("G", (0, 150, 60)),
+    ("S", (0, 150, 60)), ("R", (220, 40, 40)), ("E", (40, 70, 220)), ("V", (40, 40, 40)),
+    ("F", (150, 60, 180)), ("P", (230, 140, 0)),
 )  # fmt: skip
 SPECIES = (
-    "H. sapiens", "M. musculus", "D. rerio", "C. elegans", "S. cerevisiae", "A. thaliana", "E. coli", "G. gallus",
-    "X. laevis", "D. melano", "R. norveg", "B. taurus",
+    "H. sapiens", "M. musculus", "D. rerio", "C. elegans", "S. cerevisiae", "A. thaliana", "E. coli",
+    "G. gallus", "X. laevis", "D. melano", "R. norveg", "B. taurus",
 )  # fmt: skip
-TRACKS = ("H3K27ac", "H3K4me3", "Input", "ATAC", "CTCF", "Pol II", "RNA-seq", "Control", "KO", "WT", "H3K9me3", "DNase")
+TRACKS = (
+    "H3K27ac",
+    "H3K4me3",
+    "Input",
+    "ATAC",
+    "CTCF",
+    "Pol II",
+    "RNA-seq",
+    "Control",
+    "KO",
+    "WT",
+    "H3K9me3",
+    "DNase",
+)
 
 
 def _stretched(mask: Mask, width: int, height: int) -> Mask:
-    return np.asarray(cv2.resize(mask, (max(1, width), max(1, height)), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(
+        cv2.resize(mask, (max(1, width), max(1, height)), interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def paint_logo(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     """A sequence logo: stacks of letters stretched to their information."""
-    height, width = pixels.shape[:2]
+    width = pixels.shape[1]
     alphabet = BASES if look.random() < 0.7 else ACIDS
     places = max(3, min(5 + int(look.random() * 14), int(width / max(4.0, style.type_px * 0.9))))
     frame = axes(
-        look, pixels, style, xlim=(0.0, float(places)), ylim=(0.0, 2.1), ylabel="bits", title=pick(data, TITLES),
-        categories=[str(i + 1) for i in range(places)] if look.random() < 0.6 else None, xticks=look.random() < 0.5,
-    )  # fmt: skip
+        look,
+        pixels,
+        style,
+        xlim=(0.0, float(places)),
+        ylim=(0.0, 2.1),
+        ylabel="bits",
+        title=pick(data, TITLES),
+        categories=[str(i + 1) for i in range(places)] if look.random() < 0.6 else None,
+        xticks=look.random() < 0.5,
+    )
     step = frame.width / places
     for i in range(places):
         y = float(frame.bottom)
         left = frame.left + i * step
         total = frame.height * (0.1 + 0.85 * data.random() ** 1.5)
         shares = np.sort(data.dirichlet(np.full(3, 0.6)))
-        for k, share in enumerate(shares.tolist()):
+        for share in shares.tolist():
             tall = round(total * share)
             if tall < 2 or y - tall < frame.top:
                 continue
@@ -81,7 +104,9 @@ def paint_alignment(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
             colours = np.array([mix(c, style.paper, 0.35) for _, c in alphabet], np.uint8)[letters]
             if manner:
                 shade = mix(style.palette[0], style.paper, 0.4)
-                colours = np.where((kept.mean(axis=0) > 0.8)[None, :, None], shade, style.paper).astype(np.uint8)
+                colours = np.where((kept.mean(axis=0) > 0.8)[None, :, None], shade, style.paper).astype(
+                    np.uint8
+                )
                 colours = np.broadcast_to(colours, (rows, columns, 3))
             r = (np.arange(round(rows * pitch)) / pitch).astype(np.intp).clip(0, rows - 1)
             c = (np.arange(round(columns * step)) / step).astype(np.intp).clip(0, columns - 1)
@@ -97,9 +122,15 @@ def paint_alignment(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
 
 
 def _row(
-    pixels: Pixels, style: Style, letters: np.ndarray[tuple[int, ...], np.dtype[np.intp]],
-    alphabet: tuple[tuple[str, Color], ...], left: int, y: int, step: float, manner: int,
-) -> None:  # fmt: skip
+    pixels: Pixels,
+    style: Style,
+    letters: np.ndarray[tuple[int, ...], np.dtype[np.intp]],
+    alphabet: tuple[tuple[str, Color], ...],
+    left: int,
+    y: int,
+    step: float,
+    manner: int,
+) -> None:
     """One row of letters, set into a single mask so that it costs one paste."""
     glyphs = [text(style, letter, scale=0.9) for letter, _ in alphabet]
     deep = max(glyph.shape[0] for glyph in glyphs)
@@ -124,7 +155,14 @@ def paint_tracks(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     span = width - left - 1
     peaks = look.random((6, 3))
     one_colour, ranges = look.random() < 0.3, look.random() < 0.4
-    write(pixels, style, f"chr{1 + int(look.random() * 22)}: {10 * int(look.random() * 9)} kb", left + span // 3, 0, ink)
+    write(
+        pixels,
+        style,
+        f"chr{1 + int(look.random() * 22)}: {10 * int(look.random() * 9)} kb",
+        left + span // 3,
+        0,
+        ink,
+    )
     t = np.arange(span) / span
     shapes = np.exp(-(((t[None] - peaks[:, :1]) / (0.004 + 0.03 * peaks[:, 1:2])) ** 2))
     for i in range(rows):
@@ -144,7 +182,9 @@ def paint_tracks(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     return "Genome browser tracks at the locus"
 
 
-def genes(data: Rng, pixels: Pixels, style: Style, x0: float, x1: float, y: float, half: float, colour: Color) -> None:
+def genes(
+    data: Rng, pixels: Pixels, style: Style, x0: float, x1: float, y: float, half: float, colour: Color
+) -> None:
     """One or two gene models: a thin line with exons as blocks."""
     cuts = np.sort(data.random(4)) * (x1 - x0) + x0
     for a, b in ((cuts[0], cuts[1]), (cuts[2], cuts[3])):
@@ -153,8 +193,23 @@ def genes(data: Rng, pixels: Pixels, style: Style, x0: float, x1: float, y: floa
         stroke(pixels, [(a, y), (b, y)], colour)
         for middle in (a + (b - a) * np.r_[0.03, data.random(4), 0.97]).tolist():
             wide = 1 + (b - a) * 0.03
-            box(pixels, round(middle - wide), round(y - half / 2), round(middle + wide), round(y + half / 2), colour)
-        write(pixels, style, pick(data, GENES), (a + b) / 2 - style.type_px, y + half * 0.6, style.ink, scale=0.8)
+            box(
+                pixels,
+                round(middle - wide),
+                round(y - half / 2),
+                round(middle + wide),
+                round(y + half / 2),
+                colour,
+            )
+        write(
+            pixels,
+            style,
+            pick(data, GENES),
+            (a + b) / 2 - style.type_px,
+            y + half * 0.6,
+            style.ink,
+            scale=0.8,
+        )
 
 
 def paint_gene_arrows(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
@@ -199,12 +254,18 @@ def paint_gene_arrows(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str
 
 def paint_matrix(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     """A large matrix without cell borders (Hi-C, similarity, time-frequency, profiles), square or not."""
-    height, width = pixels.shape[:2]
+    width = pixels.shape[1]
     frame = axes(
-        look, pixels, style, xlim=(0.0, 100.0), ylim=(0.0, 100.0), xlabel="Time (s)" if look.random() < 0.5 else "",
-        ylabel="Frequency (Hz)" if look.random() < 0.5 else "", title=pick(data, TITLES),
+        look,
+        pixels,
+        style,
+        xlim=(0.0, 100.0),
+        ylim=(0.0, 100.0),
+        xlabel="Time (s)" if look.random() < 0.5 else "",
+        ylabel="Frequency (Hz)" if look.random() < 0.5 else "",
+        title=pick(data, TITLES),
         right=round(style.type_px * 3.2) if width > style.type_px * 14 else 0,
-    )  # fmt: skip
+    )
     ramp = ramp_of(look, style)
     manner = int(look.random() * 3)
     n = 48
@@ -221,9 +282,9 @@ def paint_matrix(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
         values = np.exp(-(((t[None] - 0.5) / 0.1) ** 2)) * order + 0.2 * data.random((n, n))
     cells(frame.inner, np.clip(values, 0, 1), ramp)
     if frame.right + style.type_px < width:
-        pixels[frame.top : frame.bottom, frame.right + 3 : frame.right + 4 + round(style.type_px * 0.6)] = ramp[
-            np.linspace(255, 0, frame.height).astype(np.intp)
-        ][:, None]
+        pixels[frame.top : frame.bottom, frame.right + 3 : frame.right + 4 + round(style.type_px * 0.6)] = (
+            ramp[np.linspace(255, 0, frame.height).astype(np.intp)][:, None]
+        )
         for y, name in ((frame.top, "1"), (frame.bottom - line_height(style) + 2, "0")):
             write(pixels, style, name, frame.right + 5 + round(style.type_px * 0.6), y, style.ink)
     return ("Contact matrix", "Time-frequency map", "Signal around transcription start sites")[manner]

@@ -23,7 +23,9 @@ def subpixel(points: ArrayLike) -> NDArray[np.int32]:
     return scaled
 
 
-def polygon(pixels: Pixels, points: ArrayLike, fill: Color | None, edge: Color | None = None, width: int = 1) -> None:
+def polygon(
+    pixels: Pixels, points: ArrayLike, fill: Color | None, edge: Color | None = None, width: int = 1
+) -> None:
     """A closed, antialiased polygon, filled, outlined or both."""
     vertices = [subpixel(points)]
     if fill is not None:
@@ -38,7 +40,13 @@ def stroke(pixels: Pixels, points: ArrayLike, colour: Color, width: int = 1) -> 
 
 
 def arrow(
-    pixels: Pixels, start: Point, end: Point, colour: Color, width: int = 1, head: float = 4.0, blunt: bool = False
+    pixels: Pixels,
+    start: Point,
+    end: Point,
+    colour: Color,
+    width: int = 1,
+    head: float = 4.0,
+    blunt: bool = False,
 ) -> None:
     """An arrow with a filled head of `head` pixels; `blunt` ends in a bar, as inhibition is drawn."""
     (x0, y0), (x1, y1) = start, end
@@ -103,7 +111,7 @@ def rounded(
     back = arc[::-1]
     ring = np.concatenate(
         [
-            (x1 - radius, y1 - radius) + arc,
+            np.add(arc, (x1 - radius, y1 - radius)),
             (x0 + radius, y1 - radius) + back * (-1, 1),
             (x0 + radius, y0 + radius) - arc,
             (x1 - radius, y0 + radius) + back * (1, -1),
@@ -162,14 +170,22 @@ def write_in(
 
 
 def write(
-    pixels: Pixels, style: Style, string: str, x: float, y: float, colour: Color, *, scale: float = 1.0, bold: bool = False
+    pixels: Pixels,
+    style: Style,
+    string: str,
+    x: float,
+    y: float,
+    colour: Color,
+    *,
+    scale: float = 1.0,
+    bold: bool = False,
 ) -> int:
-    """One line of type from (x, y) rightwards if it ends inside the image; returns its width (0 if left out)."""
+    """One line of type from (x, y) rightwards if it ends inside the image; returns its width or 0."""
     mask = text(style, string, scale=scale, bold=bold)
     if x < 0 or x + mask.shape[1] > pixels.shape[1] or y + mask.shape[0] > pixels.shape[0]:
         return 0
     paste(pixels, mask, round(x), round(y), colour)
-    return mask.shape[1]
+    return int(mask.shape[1])
 
 
 def tint(style: Style, index: int, share: float = 0.6) -> Color:

@@ -16,8 +16,8 @@ from .words import NOTES, NUMBERS, ROWS, TITLES, groups, pick, some
 
 SPANS = ((60.0, "Time (months)"), (5.0, "Time (years)"), (120.0, "Months"), (10.0, "Years"), (365.0, "Days"))
 OUTCOMES = (
-    "Overall survival", "Survival probability", "Disease-free survival (%)", "Cumulative incidence", "Percent survival",
-    "Progression-free survival", "Cumulative hazard", "Event-free survival",
+    "Overall survival", "Survival probability", "Disease-free survival (%)", "Cumulative incidence",
+    "Percent survival", "Progression-free survival", "Cumulative hazard", "Event-free survival",
 )  # fmt: skip
 
 
@@ -48,10 +48,16 @@ def paint_survival(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
         margin = min(margin, width // 4)
     top = 100.0 if percent else 1.0
     frame = axes(
-        look, pixels[: height - deep, max(0, margin - round(em * 3)) :], style,
-        xlim=(0.0, span * 1.04), ylim=(0.0, top * 1.05), xlabel=xlabel, ylabel=outcome, title=pick(data, TITLES),
+        look,
+        pixels[: height - deep, max(0, margin - round(em * 3)) :],
+        style,
+        xlim=(0.0, span * 1.04),
+        ylim=(0.0, top * 1.05),
+        xlabel=xlabel,
+        ylabel=outcome,
+        title=pick(data, TITLES),
         legend=() if deep else list(zip(names, colours, strict=True)),
-    )  # fmt: skip
+    )
     for colour in colours:
         x, y = _steps(data, 6 + int(data.random() * 40), 0.1 + 0.8 * data.random())
         y = 1 - y if rising else y
@@ -82,7 +88,9 @@ def _at_risk(
     for i, (name, colour) in enumerate(zip(names, colours, strict=True)):
         y = top + 2 + (i + 1) * pitch
         mask = text(style, name)
-        paste(pixels, mask, max(0, frame.left + shift - mask.shape[1] - round(style.type_px * 1.4)), y, colour)
+        paste(
+            pixels, mask, max(0, frame.left + shift - mask.shape[1] - round(style.type_px * 1.4)), y, colour
+        )
         left = 40 + int(data.random() * 900)
         for x in places:
             count = text(style, str(left // 5 * 5))
@@ -109,9 +117,10 @@ def paint_forest(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     columns = int(look.random() * 3) if wide else 0
     tail = round(min(width * 0.32, em * 9)) if wide and look.random() < 0.8 else 2
     step = round(em * 4)
-    x0, x1 = left + columns * step + 3, width - tail - 3
+    x0, x1 = left + columns * step + 3, max(1, width - tail - 3)
     if x1 - x0 < width * 0.25:
-        x0, columns = left + 3, 0
+        x0, columns = min(left + 3, width // 2), 0
+        x1 = max(x1, x0 + 4)
     shaded, round_marks = look.random() < 0.25, look.random() < 0.2
     top = pitch
     write(pixels, style, "Study" if look.random() < 0.5 else "Subgroup", 1, 1, ink, bold=True)
@@ -139,7 +148,12 @@ def paint_forest(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     y = top + rows * pitch + pitch / 2
     half, reach = em * 0.4, (x1 - x0) * 0.08
     centre = float(np.mean(middles))
-    polygon(pixels, [(centre - reach, y), (centre, y - half), (centre + reach, y), (centre, y + half)], colour, ink)
+    polygon(
+        pixels,
+        [(centre - reach, y), (centre, y - half), (centre + reach, y), (centre, y + half)],
+        colour,
+        ink,
+    )
     write(pixels, style, "Overall", 1, y - em * 0.35, ink, bold=True)
     column = round(null)
     for start in range(top, base, 4):
@@ -160,14 +174,18 @@ def paint_agreement(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     funnel = look.random() < 0.4
     count = 12 + int(look.random() * 80)
     frame = axes(
-        look, pixels, style,
-        xlim=(0.0, 10.4), ylim=(-4.4, 4.4) if not funnel else (-1.0, 0.06),
+        look,
+        pixels,
+        style,
+        xlim=(0.0, 10.4),
+        ylim=(-4.4, 4.4) if not funnel else (-1.0, 0.06),
         xlabel="Log odds ratio" if funnel else "Mean of two methods",
         ylabel="Standard error" if funnel else "Difference",
-        title=pick(data, TITLES), look=look_of(look, style),
-    )  # fmt: skip
+        title=pick(data, TITLES),
+        look=look_of(look, style),
+    )
     if funnel:
-        y = -data.random(count) ** 0.7
+        y = -(data.random(count) ** 0.7)
         x = 5 - y * data.standard_normal(count) * 1.8
         for end in (0.8, 9.2):
             frame.line(np.linspace(5, end, 20), np.linspace(0, -1, 20), style.ink, style.line, dash=1)
@@ -175,10 +193,31 @@ def paint_agreement(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     else:
         x, y = 0.5 + 9 * data.random(count), np.clip(data.standard_normal(count) * 1.1, -3.8, 3.8)
         for level in (-2.2, 0.1, 2.3):
-            frame.line(np.linspace(0, 10.4, 40), np.full(40, level), style.ink, style.line, dash=1 if level != 0.1 else 0)
-            write(frame.pixels, style, pick(data, NOTES[:2]), frame.left + 3, frame.at(0, level)[1] - style.type_px, style.ink)
+            frame.line(
+                np.linspace(0, 10.4, 40),
+                np.full(40, level),
+                style.ink,
+                style.line,
+                dash=1 if level != 0.1 else 0,
+            )
+            write(
+                frame.pixels,
+                style,
+                pick(data, NOTES[:2]),
+                frame.left + 3,
+                frame.at(0, level)[1] - style.type_px,
+                style.ink,
+            )
     colour = style.palette[0] if look.random() < 0.6 else style.ink
-    markers(frame.pixels, frame.xs(x), frame.ys(y), colour, style.type_px * 0.2, 0 if look.random() < 0.5 else 4, None)
+    markers(
+        frame.pixels,
+        frame.xs(x),
+        frame.ys(y),
+        colour,
+        style.type_px * 0.2,
+        0 if look.random() < 0.5 else 4,
+        None,
+    )
     return "Funnel plot" if funnel else "Bland-Altman plot of the agreement of two methods"
 
 

@@ -11,13 +11,14 @@ from .text import paste, text
 from .words import GENES, HEADS, NUMBERS, PROSE, ROWS, pick, some
 
 CODE = (
-    "for i in range(n):", "x = load(path)", "model.fit(X, y)", "return np.mean(x)", "if p < 0.05:", "library(ggplot2)",
-    "ATGGCCATTGTAATG", "def train(data):", "GGGCCGCTGAAAGGG", "TGCCCGATAGGTACC", "print(score)", "MKTAYIAKQRQISFV",
-    "end", "# normalise", "while not done:", "SELECT * FROM t", "WHERE age > 40", "import numpy",
+    "for i in range(n):", "x = load(path)", "model.fit(X, y)", "return np.mean(x)", "if p < 0.05:",
+    "library(ggplot2)", "ATGGCCATTGTAATG", "def train(data):", "GGGCCGCTGAAAGGG", "TGCCCGATAGGTACC",
+    "print(score)", "MKTAYIAKQRQISFV", "end", "# normalise", "while not done:", "SELECT * FROM t",
+    "WHERE age > 40", "import numpy",
 )  # fmt: skip
 TERMS = (
-    "y = ax + b", "dN/dt = rN", "P(A|B)", "k = Ae", "E = mc", "F(x) =", "= 0", "log p(x)", "+ e", "S(t)", "max f(x)",
-    "1 - exp(-x)", "v = Vmax [S]", "Km + [S]", "R0 =", "x(t+1)", "w x + b", "dI/dt =",
+    "y = ax + b", "dN/dt = rN", "P(A|B)", "k = Ae", "E = mc", "F(x) =", "= 0", "log p(x)", "+ e", "S(t)",
+    "max f(x)", "1 - exp(-x)", "v = Vmax [S]", "Km + [S]", "R0 =", "x(t+1)", "w x + b", "dI/dt =",
 )  # fmt: skip
 
 
@@ -53,12 +54,22 @@ def paint_table(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
             mask = text(style, word, bold=not i)
             room = int(edges[j + 1] - edges[j]) - 3
             if mask.shape[1] > room:
-                mask = text(style, wrap(word, int(room / (em * 0.6)))[0] if not (i and j) else SHORT[i % 4], bold=not i)
+                mask = text(
+                    style,
+                    wrap(word, int(room / (em * 0.6)))[0] if not (i and j) else SHORT[i % 4],
+                    bold=not i,
+                )
             if mask.shape[1] > room or mask.shape[0] > pitch_y:
                 continue
             x = edges[j] + 2 + ((room - mask.shape[1]) / 2 if middle and j else 0)
             paste(pixels, mask, round(x), round(y0 + (pitch_y - mask.shape[0]) / 2), colour)
-    rules = {"boxed": range(rows + 1), "ruled": (0, 1, rows), "coloured": (), "zebra": (0, 1, rows), "plain": (1,)}
+    rules = {
+        "boxed": range(rows + 1),
+        "ruled": (0, 1, rows),
+        "coloured": (),
+        "zebra": (0, 1, rows),
+        "plain": (1,),
+    }
     shade = mix(style.paper, ink, 0.4 + 0.6 * look.random())
     for i in rules[manner]:
         y = min(height - 1, round(i * pitch_y))

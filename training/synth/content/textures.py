@@ -66,7 +66,7 @@ def bank() -> dict[str, Grey]:
 
 
 def field(rng: Rng, name: str, width: int, height: int, zoom: float = 1.0) -> Grey:
-    """A ``width`` x ``height`` part of a field at random, its grain ``zoom`` times as large; a fresh array."""
+    """A random ``width`` x ``height`` part of a field, its grain ``zoom`` times as large; a fresh array."""
     source = bank()[name]
     scale = max(1.0 / zoom, 1.0 / max(width, height))
     scale = min(scale, SIDE / width, SIDE / height)
@@ -104,7 +104,7 @@ def as_rgb(grey: Grey) -> Pixels:
 
 
 def curve(grey: Grey, low: float, high: float, gamma: float = 1.0) -> Grey:
-    """Levels stretched so that ``low`` becomes black and ``high`` white (or the reverse: ``low`` > ``high``)."""
+    """Levels stretched so that ``low`` becomes black and ``high`` white; ``low`` may be the larger."""
     levels = (np.arange(256, dtype=np.float32) - low) / (high - low or 1.0)
     table = np.clip(levels, 0, 1) ** gamma * 255
     return np.asarray(cv2.LUT(grey, table.astype(np.uint8)), np.uint8)
@@ -120,6 +120,21 @@ def over(first: Grey, second: Grey, share: float) -> Grey:
     return np.asarray(cv2.addWeighted(first, 1.0 - share, second, share, 0), np.uint8)
 
 
+def plus(first: Grey, second: Grey, gain: float = 1.0) -> Grey:
+    """The first image plus ``gain`` times the second, within 0 to 255."""
+    return np.asarray(cv2.addWeighted(first, 1.0, second, gain, 0), np.uint8)
+
+
+def lifted(image: Grey, gain: float, level: float = 0.0) -> Grey:
+    """``gain`` times the image plus ``level``, within 0 to 255 (``level`` not below 0)."""
+    return np.asarray(cv2.convertScaleAbs(image, alpha=gain, beta=level), np.uint8)
+
+
+def blurred(image: Grey, across: int = 3, down: int = 0) -> Grey:
+    """The image averaged over ``across`` x ``down`` pixels (``down`` 0: as ``across``)."""
+    return np.asarray(cv2.blur(image, (across, down or across)), np.uint8)
+
+
 def shaken(rng: Rng, pixels: Grey, strength: float) -> Grey:
     """Grain of about ``strength`` grey levels added to grey or RGB."""
     grain = field(rng, "white", pixels.shape[1], pixels.shape[0])
@@ -132,7 +147,7 @@ def shaken(rng: Rng, pixels: Grey, strength: float) -> Grey:
 def outline(
     rng: Rng, centre: tuple[float, float], radii: tuple[float, float], rough: float = 0.15, turn: float = 0.0
 ) -> Points:
-    """An irregular closed outline (n, 1, 2): an ellipse, turned by ``turn`` radians, with waves of ``rough``."""
+    """An irregular closed outline (n, 1, 2): an ellipse turned by ``turn`` radians, ``rough`` waves on it."""
     angle = np.linspace(0, 2 * np.pi, 33)[:-1]
     radius = np.ones(32)
     for wave in (2, 3, 4, 6):
@@ -146,6 +161,40 @@ def outline(
 def fill(image: Pixels | Grey, points: Points, colour: Color | int) -> None:
     """Fills an outline, its edge smooth."""
     cv2.fillPoly(image, [points], colour, cv2.LINE_AA)
+
+
+def branch(
+    rng: Rng,
+    grey: Grey,
+    start: tuple[float, float],
+    angle: float,
+    length: float,
+    thick: float,
+    depth: int,
+    *,
+    tones: tuple[int, int],
+) -> None:
+    """Draws a winding line that forks ``depth`` times: vessels, processes of nerve cells.
+
+    ``angle`` in radians, lengths in pixels; ``tones`` are the greys of the finest and of the first line.
+    """
+    turns = angle + np.cumsum(rng.normal(0, 0.2, 8))
+    steps = np.cumsum(np.stack([np.cos(turns), np.sin(turns)], axis=1), axis=0) * (length / 8)
+    path = np.vstack([(0, 0), steps]) + start
+    cv2.polylines(grey, [path.astype(np.int32)[:, None]], False, tones[1], max(1, round(thick)), cv2.LINE_AA)
+    if not depth or length < 8:
+        return
+    finer = (tones[0], tones[1] - (tones[1] - tones[0]) // depth)
+    for at, side in ((5, 1), (8, -1)):
+        turn = float(turns[at - 1] + side * rng.uniform(0.1, 0.8))
+        at_fork = (float(path[at, 0]), float(path[at, 1]))
+        branch(rng, grey, at_fork, turn, length * 0.6, thick * 0.68, depth - 1, tones=finer)
+
+
+def disc(image: Pixels | Grey, centre: tuple[float, float], radius: float, colour: Color | int) -> None:
+    """Fills a circle of at least one pixel's radius, its edge smooth."""
+    at = (round(centre[0]), round(centre[1]))
+    cv2.circle(image, at, max(1, round(radius)), colour, cv2.FILLED, cv2.LINE_AA)
 
 
 @dataclass(frozen=True)
@@ -217,7 +266,8 @@ def _fibres(rng: Rng) -> Grey:
     lines = cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 40, sigmaY=1.6)
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
     bend = (_spectrum(rng, 2.6).astype(np.float32) - 128) * 0.25
-    return _levels(cv2.remap(lines, x, y + bend, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP))
+    bent = cv2.remap(lines, x, y + bend, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return _levels(np.asarray(bent, np.float32))
 
 
 def _filaments(rng: Rng, count: int) -> Grey:
@@ -235,9 +285,7 @@ def _sites(rng: Rng, count: int) -> tuple[NDArray[np.float32], NDArray[np.int32]
     """Distance to the nearest of random points, and which point it is."""
     free = np.full((SIDE, SIDE), 255, np.uint8)
     free[rng.integers(0, SIDE, count), rng.integers(0, SIDE, count)] = 0
-    distance, labels = cv2.distanceTransformWithLabels(
-        free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    distance, labels = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     return np.asarray(distance, np.float32), np.asarray(labels, np.int32)
 
 

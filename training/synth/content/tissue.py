@@ -7,24 +7,45 @@ import numpy as np
 
 from ..chance import one_of
 from .base import Color, Pixels, Rng
-from .textures import Grey, as_rgb, curve, field, fill, outline, over, picture, ramp, shaken, times, tinted
+from .textures import (
+    Grey,
+    as_rgb,
+    blurred,
+    branch,
+    curve,
+    field,
+    fill,
+    lifted,
+    outline,
+    over,
+    picture,
+    plus,
+    ramp,
+    shaken,
+    times,
+    tinted,
+)
 
-# A stain runs from what is darkest (nuclei) over tissue to glass.
-STAINS: tuple[tuple[str, tuple[Color, ...]], ...] = (
-    ("H&E", ((58, 28, 98), (120, 62, 140), (214, 124, 168), (232, 168, 196), (243, 208, 222), (248, 244, 247))),
-    ("H&E", ((70, 40, 120), (140, 84, 160), (226, 160, 190), (236, 190, 208), (244, 222, 230), (250, 248, 250))),
-    ("H&E", ((66, 10, 60), (150, 40, 100), (212, 78, 128), (228, 120, 150), (238, 180, 196), (240, 236, 240))),
-    ("Hematoxylin", ((40, 20, 110), (110, 90, 170), (170, 160, 210), (200, 196, 226), (225, 222, 238), (245, 245, 250))),
-    ("Immunohistochemical", ((50, 24, 10), (130, 76, 34), (190, 140, 90), (196, 200, 214), (220, 224, 232), (246, 246, 246))),
-    ("Immunohistochemical", ((60, 60, 100), (130, 135, 165), (190, 196, 210), (214, 218, 226), (230, 230, 234), (247, 247, 245))),
-    ("Masson's trichrome", ((60, 20, 60), (180, 40, 60), (206, 90, 110), (120, 140, 200), (180, 196, 226), (246, 248, 250))),
-    ("Sirius red", ((120, 10, 30), (200, 30, 50), (230, 130, 110), (240, 200, 150), (246, 226, 190), (250, 246, 235))),
-    ("PAS", ((80, 20, 90), (170, 50, 130), (220, 120, 180), (236, 176, 208), (244, 216, 230), (250, 248, 250))),
-    ("Toluidine blue", ((10, 10, 70), (50, 60, 140), (110, 120, 190), (160, 170, 215), (205, 212, 235), (244, 246, 250))),
-    ("Oil Red O", ((140, 10, 10), (210, 50, 40), (225, 150, 140), (220, 205, 205), (232, 226, 228), (246, 246, 246))),
-    ("Giemsa", ((50, 10, 90), (110, 50, 140), (180, 140, 190), (226, 214, 222), (238, 230, 230), (246, 240, 236))),
-)  # fmt: skip
+# From what is darkest (nuclei) over tissue to glass, in hexadecimal RGB.
+STAINS = (
+    ("H&E", "3a1c62 783e8c d67ca8 e8a8c4 f3d0de f8f4f7"),
+    ("H&E", "462878 8c54a0 e2a0be ecbed0 f4dee6 faf8fa"),
+    ("H&E", "420a3c 962864 d44e80 e47896 eeb4c4 f0ecf0"),
+    ("Hematoxylin", "28146e 6e5aaa aaa0d2 c8c4e2 e1deee f5f5fa"),
+    ("Immunohistochemical", "32180a 824c22 be8c5a c4c8d6 dce0e8 f6f6f6"),
+    ("Immunohistochemical", "3c3c64 8287a5 bec4d2 d6dae2 e6e6ea f7f7f5"),
+    ("Masson's trichrome", "3c143c b4283c ce5a6e 788cc8 b4c4e2 f6f8fa"),
+    ("Sirius red", "780a1e c81e32 e6826e f0c896 f6e2be faf6eb"),
+    ("PAS", "50145a aa3282 dc78b4 ecb0d0 f4d8e6 faf8fa"),
+    ("Toluidine blue", "0a0a46 323c8c 6e78be a0aad7 cdd4eb f4f6fa"),
+    ("Oil Red O", "8c0a0a d23228 e1968c dccdcd e8e2e4 f6f6f6"),
+    ("Giemsa", "320a5a 6e328c b48cbe e2d6de eee6e6 f6f0ec"),
+)
 GROUNDS = ("swirl", "marble", "cloud", "fibres", "epithelium", "tissue", "folds", "medium", "weave", "soft")
+
+
+def _shades(colours: str) -> list[Color]:
+    return [(r, g, b) for r, g, b in map(bytes.fromhex, colours.split())]
 
 
 def _histology(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
@@ -36,17 +57,17 @@ def _histology(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, s
     if look.random() < 0.55:  # lumens, fat, vessels
         holes = field(data, one_of(look, ("coarse", "folds", "tissue", "broad", "soft")), width, height, size)
         level = look.uniform(150, 225)
-        base = np.asarray(cv2.add(base, curve(holes, level, level + 25)), np.uint8)
+        base = plus(base, curve(holes, level, level + 25))
     stained = one_of(look, ("nuclei", "small_nuclei", "small_nuclei", "puncta"))
     nuclei = field(data, stained, width, height, size)
     if look.random() < 0.4:  # in clusters
         nuclei = times(nuclei, curve(field(data, "coarse", width, height, 2 * size), 90, 170))
-    index = np.asarray(cv2.addWeighted(base, 1.0, nuclei, -look.uniform(0.4, 0.9), 0), np.uint8)
+    index = plus(base, nuclei, -look.uniform(0.4, 0.9))
     if look.random() < 0.85:
         index[base > 235] = 255
     if look.random() < 0.25:
         index = _on_glass(look, data, index)
-    return shaken(data, tinted(index, ramp(*colours)), 4), f"{name} staining of tissue sections"
+    return shaken(data, tinted(index, ramp(*_shades(colours))), 4), f"{name} staining of tissue sections"
 
 
 def _on_glass(look: Rng, data: Rng, index: Grey) -> Grey:
@@ -56,7 +77,7 @@ def _on_glass(look: Rng, data: Rng, index: Grey) -> Grey:
     spread = look.uniform(0.35, 0.75)
     centre = (width * data.uniform(0.2, 0.8), height * data.uniform(0.2, 0.8))
     fill(mask, outline(data, centre, (width * spread, height * spread), 0.3), 255)
-    return np.asarray(cv2.add(index, cv2.bitwise_not(mask)), np.uint8)
+    return plus(index, 255 - mask)
 
 
 def _transmission(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
@@ -71,7 +92,7 @@ def _transmission(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels
         return shaken(data, as_rgb(grey), 14), "Cryo-EM micrograph of particles"
     if manner < 0.5:
         membranes = field(data, "large_membranes", width, height, 1.5 * size)
-        grey = np.asarray(cv2.addWeighted(grey, 1.0, membranes, -0.5, 0), np.uint8)
+        grey = plus(grey, membranes, -0.5)
     for _ in range(3 + int(look.random() * 12)):
         _organelle(data, grey, size)
     return shaken(data, as_rgb(grey), 7), "Transmission electron micrographs of cells"
@@ -111,9 +132,11 @@ def _organelle(data: Rng, grey: Grey, size: float) -> None:
 def _scanning(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]:
     """Surfaces lit from one side, at times over the strip of data that microscopes print at the foot."""
     size = max(0.6, min(width, height) / 150) * float(np.exp(look.uniform(-0.4, 0.9)))
-    name = one_of(look, ("medium", "coarse", "nuclei", "folds", "cloud", "fibres", "weave", "rough", "tissue"))
+    name = one_of(
+        look, ("medium", "coarse", "nuclei", "folds", "cloud", "fibres", "weave", "rough", "tissue")
+    )
     relief = over(field(data, name, width, height, size), field(data, "rough", width, height, size), 0.3)
-    slope = cv2.Sobel(cv2.blur(relief, (3, 3)), cv2.CV_16S, 1, 0, ksize=3)
+    slope = cv2.Sobel(blurred(relief), cv2.CV_16S, 1, 0, ksize=3)
     lit = cv2.addWeighted(slope, look.uniform(0.4, 1.2), relief.astype(np.int16), look.uniform(0.3, 0.7), 40)
     grey = np.clip(lit, 0, 255).astype(np.uint8)
     if look.random() < 0.4 and height > 50:
@@ -137,7 +160,7 @@ def _brightfield(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels,
     size = max(0.5, min(width, height) / 150) * float(np.exp(look.uniform(-0.5, 0.7)))
     name = one_of(look, ("nuclei", "sparse_nuclei", "membranes", "strands", "medium", "folds", "nuclei"))
     cells = field(data, name, width, height, size)
-    edge = cv2.Laplacian(cv2.blur(cells, (3, 3)), cv2.CV_16S, ksize=3)
+    edge = np.asarray(cv2.Laplacian(blurred(cells), cv2.CV_16S, ksize=3), np.int16)
     gain, level, manner = look.uniform(0.5, 1.8), look.uniform(120, 225), look.random()
     if manner < 0.35:  # a scratch between two sheets of cells
         edge[_scratch(look, data, width, height) > 0] //= 12
@@ -145,7 +168,7 @@ def _brightfield(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels,
     grey = np.clip(cv2.addWeighted(edge, gain, light, 1.0, level - 165.0), 0, 255).astype(np.uint8)
     if manner > 0.75:
         violet = ramp((60, 20, 110), (150, 120, 190), (225, 220, 235), (250, 250, 252))
-        grey = np.asarray(cv2.addWeighted(curve(grey, -60, 230), 1.0, cells, -0.7, 0), np.uint8)
+        grey = plus(curve(grey, -60, 230), cells, -0.7)
         return shaken(data, tinted(grey, violet), 4), "Migrated cells stained with crystal violet"
     white = one_of(look, ((255, 255, 255), (255, 255, 255), (240, 246, 236), (255, 244, 224)))
     phrase = "Wound healing assay" if manner < 0.35 else "Bright-field images of cells"
@@ -175,7 +198,7 @@ def _animal(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str]
     wide = min(min(width, height) * 0.42, long * look.uniform(0.15, 0.6))
     fill(mask, outline(data, (width / 2, height / 2), (long, wide), 0.2, turn), 255)
     body = over(field(data, "cloud", width, height), field(data, "grain", width, height), 0.3)
-    cv2.copyTo(curve(body, -60, look.uniform(270, 400)), cv2.blur(mask, (3, 3)), grey)
+    cv2.copyTo(curve(body, -60, look.uniform(270, 400)), blurred(mask), grey)
     tint = one_of(look, ((255, 255, 255), (250, 235, 200), (225, 235, 245), (245, 240, 220)))
     return shaken(data, tinted(grey, ramp((20, 10, 5), tint)), 4), "Morphology of larvae"
 
@@ -189,28 +212,18 @@ def _neurons(look: Rng, data: Rng, width: int, height: int) -> tuple[Pixels, str
     for _ in range(1 + int(data.random() * 3)):
         x, y = width * data.uniform(0.1, 0.9), height * data.uniform(0.1, 0.9)
         for _ in range(3 + int(data.random() * 4)):
-            _branch(data, grey, (x, y), data.uniform(0, 6.3), side * data.uniform(0.2, 0.6), 2)
+            length = side * data.uniform(0.2, 0.6)
+            branch(data, grey, (x, y), data.uniform(0, 6.3), length, side / 120, 2, tones=(90, 210))
         body = side * data.uniform(0.02, 0.06)
         fill(grey, outline(data, (x, y), (body, body), 0.3), 255)
-    glow = cv2.addWeighted(grey, 0.6, cv2.blur(grey, (5, 5)), 1.0, 0)
-    out = tinted(np.asarray(glow, np.uint8), ramp((0, 0, 0), (255, 255, 255) if inverted else dye))
+    out = tinted(
+        plus(lifted(grey, 0.6), blurred(grey, 5)), ramp((0, 0, 0), (255, 255, 255) if inverted else dye)
+    )
     if look.random() < 0.5 and not inverted:
         spots = field(data, "sparse_nuclei", width, height, max(0.4, side / 150))
-        out = np.asarray(cv2.add(out, tinted(spots, ramp((0, 0, 0), (20, 30, 200)))), np.uint8)
+        out = plus(out, tinted(spots, ramp((0, 0, 0), (20, 30, 200))))
     out = shaken(data, out, 5)
     return (255 - out if inverted else out), "Morphology of labelled neurons"
-
-
-def _branch(data: Rng, grey: Grey, start: tuple[float, float], angle: float, length: float, depth: int) -> None:
-    turns = angle + np.cumsum(data.normal(0, 0.25, 8))
-    steps = np.cumsum(np.stack([np.cos(turns), np.sin(turns)], 1) * (length / 8), 0)
-    path = np.vstack([(0, 0), steps]) + start
-    thick = max(1, round(min(grey.shape) / 120)) if depth > 1 else 1
-    cv2.polylines(grey, [path.astype(np.int32)[:, None]], False, 90 + 60 * depth, thick, cv2.LINE_AA)
-    if depth and length > 12:
-        for at in (4, 8):
-            turn = float(turns[at - 1] + data.uniform(-0.9, 0.9))
-            _branch(data, grey, (float(path[at, 0]), float(path[at, 1])), turn, length * 0.5, depth - 1)
 
 
 KINDS = (
