@@ -27,6 +27,8 @@ def answer(
     """Panels from ``(n, 4)`` boxes in pixels of ``image`` and their scores, the surest first."""
     # Runtimes differ in later digits; rounded, ties fall alike.
     boxes, scores = boxes.astype(np.float64).round(2), scores.astype(np.float64).round(4)
+    sound = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
+    boxes, scores = boxes[sound], scores[sound]
     if options.chosen_refine == "fit":
         found = fitted(image, boxes, scores, options.score)
         boxes = np.array([box for box, _ in found], np.float64).reshape(-1, 4)

@@ -29,7 +29,7 @@ class DetrOptions(stages.Options):
     labels: tuple[str, ...] = ()
     """Class names of the checkpoint that count as panels; empty means all."""
     score: float = Field(default=0.5, ge=0.0, le=1.0)
-    """Detections must score above this."""
+    """Detections must score above this; with ``fit``, less where they cover what no other does."""
     nms: float | None = Field(default=0.7, ge=0.0, le=1.0)
     """IoU, of any two classes, above which the less sure box goes; None keeps all."""
     refine: Literal["auto", "fit", "snap", "none"] = "auto"

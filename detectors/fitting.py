@@ -30,7 +30,7 @@ WORKING_SIDE = 512
 MOST = 48
 """Boxes looked at in one figure, the surest."""
 STEPS = 20_000
-"""Sets tried before the best so far is taken."""
+"""Sets tried, of boxes that overlap, before the best so far is taken."""
 
 
 @dataclass(frozen=True)
@@ -166,24 +166,39 @@ def _best_set(page: Page, boxes: Sequence[Box], scores: Floats, least: float, ru
     whole = max(1, int(page.down[-1].sum()))
     shares = np.array([page.profile(box, 0).sum() / whole for box in boxes])
     worth = _logit(scores) - _logit(np.array([least])) + rules.cover * shares
-    order = [int(i) for i in np.argsort(-worth, kind="stable") if worth[i] > 0]
+    left = [int(i) for i in np.argsort(-worth, kind="stable") if worth[i] > 0]
     clash = _clashes(np.array(boxes, np.float64), rules.shared)
+    best: list[int] = []
+    while left:
+        # Boxes that overlap, directly or through others, are decided together and apart from the rest.
+        group = [left[0]]
+        for row in group:
+            group += [other for other in left if clash[row, other] and other not in group]
+        best += _best_of([row for row in left if row in group], worth, clash)
+        left = [row for row in left if row not in group]
+    return best
+
+
+def _best_of(order: Sequence[int], worth: Floats, clash: NDArray[np.bool_]) -> list[int]:
+    """The rows of ``order`` that are worth most together, none of which clash: depth first, with a bound."""
     rest = np.concatenate([np.cumsum(worth[order][::-1])[::-1], [0.0]]).tolist()
-    best: tuple[float, list[int]] = (0.0, [])
-    steps = 0
-    stack: list[tuple[int, float, list[int]]] = [(0, 0.0, [])]
-    while stack and steps < STEPS:
-        steps += 1
+    gain = worth[order].tolist()
+    # Sets of places are the bits of a number.
+    against = [sum(1 << k for k, other in enumerate(order) if clash[row, other]) for row in order]
+    best, most = 0, 0.0
+    stack = [(0, 0.0, 0)]
+    for _ in range(STEPS):
+        if not stack:
+            break
         place, value, chosen = stack.pop()
-        if value > best[0]:
-            best = (value, chosen)
-        if place == len(order) or value + rest[place] <= best[0]:
+        if value > most:
+            best, most = chosen, value
+        if place == len(order) or value + rest[place] <= most:
             continue
-        row = order[place]
         stack.append((place + 1, value, chosen))
-        if not any(clash[row, other] for other in chosen):
-            stack.append((place + 1, value + float(worth[row]), [*chosen, row]))
-    return best[1]
+        if not against[place] & chosen:
+            stack.append((place + 1, value + gain[place], chosen | 1 << place))
+    return [row for k, row in enumerate(order) if best >> k & 1]
 
 
 def _clashes(boxes: Floats, shared: float) -> NDArray[np.bool_]:

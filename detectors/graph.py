@@ -48,8 +48,7 @@ class GraphModel:
         UsageError where the file is no such graph or the options do not fit it, PluginError where the runtime
         is not installed.
         """
-        names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("id2label", {})
-        panels = panel_classes(names, options.labels)
+        panels = panel_classes(_class_names(folder / "config.json"), options.labels)
         load = _openvino if runtime == "openvino" else _onnxruntime
         # One thread: several workers use several cores better than one does.
         run, side = load(folder / GRAPH, options.threads or 1)
@@ -71,6 +70,16 @@ class GraphModel:
         corners, scores, classes = decoded(logits[0], boxes[0], image.width, image.height)
         wanted = np.isin(classes, list(self.panels)) & (scores > candidate_score(self.options))
         return answer(image, corners[wanted], scores[wanted], self.options)
+
+
+def _class_names(path: Path) -> dict[str, str]:
+    """``id2label`` of a configuration; two unnamed classes where it has none, as transformers has it."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON: {first_line(error)}") from error
+    names: dict[str, str] = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    return names
 
 
 def pixels_of(image: FigureImage, side: int) -> Floats:
@@ -154,6 +163,6 @@ def _checked(path: Path, inputs: dict[str, Any], outputs: set[str]) -> int:
     ):
         raise UsageError(
             f"{path} is no detector graph: it must map pixels (b, 3, side, side) to logits and boxes, "
-            f"and maps {inputs} to {sorted(outputs)}"
+            f"and maps {inputs} to {sorted(outputs)}; runtime=torch runs the checkpoint without it"
         )
     return int(shape[2])

@@ -64,7 +64,8 @@ class TorchModel:
             processor = _load_processor(transformers, folder, options.size)
             network = _load_network(transformers, folder)
         panels = panel_classes(network.config.id2label, options.labels)
-        return cls(torch, network.eval().to(device), processor, device, panels, options)
+        # Weights kept in half precision are computed with in single precision.
+        return cls(torch, network.float().eval().to(device), processor, device, panels, options)
 
     def detect(self, images: Sequence[FigureImage], batch: int) -> list[list[Detection]]:
         """Detections of each image, the surest first; equal canvases share a forward pass."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -110,7 +111,10 @@ class Trainer:
         self.step = 0
         torch.manual_seed(recipe.seed)
         if start is not None:
-            self.network.load_state_dict(_weights(start), strict=True)
+            try:
+                self.network.load_state_dict(_weights(start))
+            except RuntimeError as error:
+                raise UsageError(f"{start} holds weights of a network of another shape") from error
         self.average = Average(self.network, recipe.ema)
         if (folder / CHECKPOINT).exists():
             self._load()
@@ -225,13 +229,13 @@ class Trainer:
         part.replace(self.folder / CHECKPOINT)
 
     def _load(self) -> None:
-        state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        state = _checkpoint(self.folder, self.device)
         before, now = _flat(json.loads(state["recipe"])), _flat(_plain(self.recipe))
         changed = [k for k in now if k != "steps" and before.get(k) != now[k]]
         if changed:
             there = ", ".join(f"{k} {before.get(k)} (not {now[k]})" for k in changed)
             raise UsageError(
-                f"{self.folder} holds a training with {there}; name another folder, or --start from its weights"
+                f"{self.folder} holds a training with {there}; name another folder, or start from its weights"
             )
         self.step = int(state["step"])
         self.network.load_state_dict(state["network"])
@@ -279,11 +283,23 @@ def _means(said: Sequence[dict[str, float]]) -> dict[str, float]:
 def _weights(folder: Path) -> dict[str, Any]:
     """Weights to start from: a checkpoint's averaged ones, or those of an exported folder."""
     if (folder / CHECKPOINT).exists():
-        state: dict[str, Any] = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)[
-            "average"
-        ]
-        return state
-    from safetensors.torch import load_file
+        return dict(_checkpoint(folder, "cpu")["average"])
+    from transformers import Deimv2ForObjectDetection
 
-    weights: dict[str, Any] = load_file(folder / "model.safetensors")
-    return weights
+    try:
+        network = Deimv2ForObjectDetection.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} holds neither a {CHECKPOINT} nor an exported model: {error}") from error
+    return dict(network.float().state_dict())
+
+
+def _checkpoint(folder: Path, device: str) -> dict[str, Any]:
+    """The state of a training; UsageError where the file is damaged."""
+    path = folder / CHECKPOINT
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise UsageError(f"{path} is damaged; remove it to begin anew, or put a copy in its place") from error
+    return state

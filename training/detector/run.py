@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...core.errors import PluginError
+from ...core.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from .loop import Recipe
@@ -44,8 +44,10 @@ class Settings:
         """The recipe that these settings ask for."""
         from ..synth.stream import SynthOptions
         from .loop import Recipe
-        from .network import TINY, Shape
+        from .network import STRIDES, TINY, Shape
 
+        if self.side % STRIDES[-1]:
+            raise UsageError(f"--side {self.side} is no multiple of {STRIDES[-1]}")
         shape = TINY if self.tiny else Shape()
         shape = replace(shape, side=min(self.side, TINY.side) if self.tiny else self.side)
         return Recipe(
@@ -67,15 +69,18 @@ class Settings:
 def train(settings: Settings) -> int:
     """Run a training; 0 when it is done or has been stopped by its time limit.
 
-    UsageError for a folder that holds another training, PluginError where a library is missing.
+    UsageError for settings that do not fit or a folder that holds another training, PluginError where a
+    library is missing.
     """
-    for name in ("torch", "transformers", "cv2", "scipy", "safetensors"):
+    exporters = ("onnx", "onnxscript") if settings.export else ()
+    for name in ("torch", "transformers", "cv2", "scipy", "safetensors", *exporters):
         try:
             importlib.import_module(name)
         except ImportError as error:
             raise PluginError(f"training needs {name}: {INSTALL}") from error
     import torch
 
+    from ..synth.stream import SynthStream
     from .loop import Trainer
 
     # Denormal numbers make CPU arithmetic many times slower and mean nothing here.
@@ -85,7 +90,11 @@ def train(settings: Settings) -> int:
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    trainer = Trainer(settings.recipe(), settings.out, device=device, start=settings.start)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device cuda: torch {torch.__version__} sees no CUDA GPU")
+    recipe = settings.recipe()
+    SynthStream(recipe.synth)  # a layout file or pool that cannot be used is refused before all else
+    trainer = Trainer(recipe, settings.out, device=device, start=settings.start)
     end = time.monotonic() + 60 * settings.minutes if settings.minutes else float("inf")
     trainer.train(
         workers=settings.workers, every=settings.every, until=lambda: time.monotonic() > end, say=click.echo

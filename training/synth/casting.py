@@ -27,9 +27,9 @@ def cast(rng: Rng, kinds: Sequence[Kind], sizes: Sequence[tuple[int, int]]) -> l
     theme = rng.random()
     # Figures of pictures only, of drawings only, and mixed ones.
     pool = list(kinds)
-    if theme < 0.36:
+    if theme < 0.28:
         pool = [kind for kind in kinds if kind.fills] or pool
-    elif theme < 0.70:
+    elif theme < 0.72:
         pool = [kind for kind in kinds if not kind.fills] or pool
     manner = rng.random()
     everything = tuple(range(len(sizes)))

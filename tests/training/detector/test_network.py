@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import replace
 from typing import Any
 
+import needs_training  # noqa: F401
 import pytest
-
-for library in ("torch", "transformers", "scipy", "cv2"):
-    if importlib.util.find_spec(library) is None:
-        pytest.skip(f"training needs {library}, which is not installed", allow_module_level=True)
-
 import torch
 
 from pmcx.training.detector import network as net
@@ -171,7 +166,7 @@ def test_small_panels_are_heard() -> None:
     large, small = torch.tensor([0.0, 0.0, 0.5, 0.5]), torch.tensor([0.5, 0.5, 0.6, 0.6])
     _, weight, _ = net._dense_targets(points, [torch.stack([large, small])])
     owner = ((points >= 0.5) & (points < 0.6)).all(1)
-    first = ((points < 0.5)).all(1)
+    first = (points < 0.5).all(1)
     assert float(weight[0][first].sum()) == pytest.approx(math.sqrt(int(first.sum())), rel=1e-5)
     assert float(weight[0][owner].sum()) == pytest.approx(math.sqrt(int(owner.sum())), rel=1e-5)
 

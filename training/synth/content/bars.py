@@ -253,6 +253,6 @@ def paint_barh(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
 
 
 KINDS = (
-    Drawn("bar", paint_bar, 16.0, aspect=(0.6, 1.8)),
+    Drawn("bar", paint_bar, 26.0, aspect=(0.6, 1.8)),
     Drawn("bar_horizontal", paint_barh, 3.0, aspect=(0.9, 2.2)),
 )

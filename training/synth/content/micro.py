@@ -43,7 +43,7 @@ JET = ramp(
 )
 NUCLEI = ("nuclei", "nuclei", "small_nuclei", "sparse_nuclei")
 THREADS = ("filaments", "strands", "membranes", "large_membranes", "puncta")
-BODIES = ("cloud", "fibres", "tissue", "swirl", "marble", "epithelium", "folds")
+BODIES = ("cloud", "fibres", "tissue", "swirl", "marble", "folds")
 STAINED = (
     "Immunofluorescence of nuclei",
     "Confocal images of stained cells",

@@ -348,8 +348,8 @@ def paint_pie(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
 
 
 KINDS = (
-    Drawn("line", paint_line, 14.0),
-    Drawn("scatter", paint_scatter, 8.0, aspect=(0.8, 1.5)),
+    Drawn("line", paint_line, 22.0),
+    Drawn("scatter", paint_scatter, 12.0, aspect=(0.8, 1.5)),
     Drawn("heatmap", paint_heatmap, 5.0, "heatmap", aspect=(0.6, 1.8)),
     Drawn("histogram", paint_histogram, 3.0),
     Drawn("pie", paint_pie, 1.2, aspect=(0.9, 2.0)),

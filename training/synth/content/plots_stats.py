@@ -465,7 +465,7 @@ def paint_ordination(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
 
 
 KINDS = (
-    Drawn("distribution", paint_distribution, 10.0, aspect=(0.6, 1.8)),
+    Drawn("distribution", paint_distribution, 14.0, aspect=(0.6, 1.8)),
     Drawn("paired", paint_paired, 1.2, aspect=(0.5, 1.3)),
     Drawn("roc", paint_roc, 3.0, aspect=(0.85, 1.4)),
     Drawn("stacked", paint_area, 1.8, aspect=(0.9, 2.2)),
