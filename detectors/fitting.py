@@ -99,7 +99,9 @@ class Page:
         return x0, box[1] + int(along[0]), x1, box[1] + int(along[-1]) + 1
 
     def moved(self, box: Box, rules: Rules) -> Box:
-        """``box`` with each edge on the best blank run or line near it, cut to its ink."""
+        """``box``, if it holds ink, with each edge on the best blank run or line near it, cut to its ink."""
+        if not self.profile(box, 0).any():
+            return box
         for end in (0, 1, 2, 3):
             box = _with_edge(box, end, self._edge(box, end, rules))
         return self.tight(box)
@@ -131,7 +133,8 @@ class Page:
         part = self.grey[y0:y1, low - 1 : high].T if axis == 0 else self.grey[low - 1 : high, x0:x1]
         steps = (np.abs(np.diff(part, axis=0)) > 18).mean(axis=1)
         best = int(np.argmax(steps - 0.004 * np.abs(np.arange(low, high) - at)))
-        return low + best if steps[best] > 0.5 else at
+        # Half of the extent, and more than its surroundings: a coarse texture changes everywhere.
+        return low + best if steps[best] > max(0.5, 1.5 * float(np.median(steps))) else at
 
 
 def fitted(

@@ -124,7 +124,8 @@ def test_plugins_lists_and_explains(tmp_path: Path) -> None:
     listed = json.loads(pmcx("plugins", "--json"))
     assert {"kind", "name", "plugin", "version", "summary", "options"} <= set(listed["stages"][0])
     assert listed["clashes"] == []
-    assert {"gutters", "detr"} == {s["name"] for s in listed["stages"] if s["kind"] == "detector"}
+    detectors = {s["name"] for s in listed["stages"] if s["kind"] == "detector"}
+    assert {"gutters", "detr", "detectron2", "mmdet"} == detectors
     only = json.loads(pmcx("plugins", "--kind", "exporter", "--json"))
     assert {stage["kind"] for stage in only["stages"]} == {"exporter"}
     assert "option articles" in pmcx("plugins", "show", "demo")

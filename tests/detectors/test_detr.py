@@ -17,7 +17,10 @@ import pytest
 from pmcx.core.errors import PluginError, UsageError
 from pmcx.core.images import FigureImage
 from pmcx.core.records import Detection
+from pmcx.detectors import checkpoint as checkpoint_module
 from pmcx.detectors.detr import DetrDetector
+from pmcx.detectors.graph import GraphModel
+from pmcx.detectors.hf import TorchModel
 from pmcx.testing import DetectorSuite, figure_images, grid_figure
 
 torch = pytest.importorskip("torch")
@@ -211,6 +214,57 @@ def test_batch_size_does_not_change_the_answer(checkpoint: Path, size: int) -> N
             assert a.score == pytest.approx(b.score, abs=1e-4)
 
 
+def test_no_weights_named_means_those_that_come_with_pmcx(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Path(checkpoint_module.__file__).parent / "weights" == checkpoint_module.SHIPPED
+    monkeypatch.setattr(checkpoint_module, "SHIPPED", checkpoint)
+    image = FigureImage.from_array(drawn(np.random.default_rng(5))[0])
+    with detector("") as own, detector(checkpoint, refine="fit") as named, detector(checkpoint) as plain:
+        assert own.assets() == named.assets()
+        answers = [list(one.detect([image])[0]) for one in (own, named, plain)]
+    # They are refined, others only where that is asked for.
+    assert answers[0] == answers[1] != answers[2]
+    assert answers[0]
+
+
+def test_the_weights_that_come_with_pmcx() -> None:
+    """They run without torch, find a clear grid, and both files hold the same network."""
+    if not checkpoint_module.SHIPPED.is_dir():
+        pytest.skip("no weights are shipped yet")
+    image, truth = grid_figure(2, 2, 640, 480, seed=3)
+    with DetrDetector({"device": "cpu", "threads": 1}) as detr:
+        assert type(detr._model) is GraphModel
+        found = list(detr.detect([image])[0])
+    assert len(found) == 4
+    from pmcx.detectors.boxes import iou_matrix
+
+    overlap = iou_matrix(np.array([d.box for d in found]), np.array(truth))
+    assert (overlap.max(axis=0) > 0.8).all()
+    with DetrDetector({"device": "cpu", "threads": 1, "runtime": "torch"}) as detr:
+        again = list(detr.detect([image])[0])
+    assert len(again) == 4
+    assert all(np.abs(np.subtract(a.box, b.box)).max() <= 1 for a, b in zip(found, again, strict=True))
+
+
+def test_runtime(checkpoint: Path) -> None:
+    with detector(checkpoint) as auto, detector(checkpoint, runtime="torch") as named:
+        assert type(auto._model) is type(named._model) is TorchModel
+    refused(checkpoint, r"runtime=onnxruntime needs a model\.onnx", runtime="onnxruntime")
+
+
+def test_half_precision_weights_are_computed_with_in_single(checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "half"))
+    model = transformers.RTDetrForObjectDetection.from_pretrained(folder)
+    model.half().save_pretrained(folder)
+    images = [FigureImage.from_array(drawn(np.random.default_rng(seed))[0]) for seed in (5, 6)]
+    with detector(checkpoint) as full, detector(folder) as half:
+        assert {p.dtype for p in half._model.network.parameters()} == {torch.float32}  # type: ignore[union-attr]
+        for one, other in zip(full.detect(images), half.detect(images), strict=True):
+            assert one and len(one) == len(other)
+            assert all(np.abs(np.subtract(a.box, b.box)).max() <= 1 for a, b in zip(one, other, strict=True))
+
+
 def test_no_detection_and_score(checkpoint: Path) -> None:
     image = grid_figure(2, 2, seed=3)[0]
     with detector(checkpoint, score=0.999) as none, detector(checkpoint, score=0.1) as many:
@@ -320,7 +374,8 @@ def refused(weights: Path | str, match: str, kind: type[Exception] = UsageError,
     return str(caught.value)
 
 
-def test_no_weights() -> None:
+def test_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_module, "SHIPPED", tmp_path / "none")
     refused("", r"no weights yet.*--detector-option weights=DIR")
     with pytest.raises(UsageError, match="no weights yet"):
         DetrDetector().assets()

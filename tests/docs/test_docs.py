@@ -139,14 +139,16 @@ def test_generated_pages_are_what_the_code_gives(name: str) -> None:
 def test_every_command_and_option_is_documented(command: str) -> None:
     import click
 
-    _, _, rest = text_of("reference/cli.md").partition(f"\n## pmcx {command}\n")
-    section = rest.split("\n## ")[0]
-    assert section, f"pmcx {command} has no section"
     found = cli.get_command(click.Context(cli), command)
     assert found is not None
-    for param in found.params:
-        for name in param.opts if isinstance(param, click.Option) else ():
-            assert f"`{name}`" in section, f"pmcx {command}: {name}"
+    for name, inner in sorted(found.commands.items()) if isinstance(found, click.Group) else [("", found)]:
+        words = f"{command} {name}".strip()
+        _, _, rest = text_of("reference/cli.md").partition(f"\n## pmcx {words}\n")
+        section = rest.split("\n## ")[0]
+        assert section, f"pmcx {words} has no section"
+        for param in inner.params:
+            for option in param.opts if isinstance(param, click.Option) else ():
+                assert f"`{option}`" in section, f"pmcx {words}: {option}"
 
 
 def test_every_hook_is_documented() -> None:

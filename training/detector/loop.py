@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -169,10 +168,15 @@ class Trainer:
         self.network.train()
         pixels = normalised(batch[0].to(self.device))
         boxes = [group.to(self.device) for group in batch[1]]
-        with torch.autocast(self.device, torch.bfloat16, enabled=recipe.bf16):
-            loss, said = self._loss(pixels, boxes)
         self.optimizer.zero_grad(set_to_none=True)
         norm = math.nan
+        try:
+            with torch.autocast(self.device, torch.bfloat16, enabled=recipe.bf16):
+                loss, said = self._loss(pixels, boxes)
+        except ValueError as error:
+            if "boxes1 must be" not in str(error):  # the matcher refuses boxes that are not finite
+                raise
+            loss, said = torch.tensor(math.nan), {}
         if torch.isfinite(loss):
             loss.backward()  # type: ignore[no-untyped-call]
             norm = float(torch.nn.utils.clip_grad_norm_(self._parameters(), recipe.clip))
@@ -300,6 +304,8 @@ def _checkpoint(folder: Path, device: str) -> dict[str, Any]:
     path = folder / CHECKPOINT
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # what torch raises depends on where the file breaks off
         raise UsageError(f"{path} is damaged; remove it to begin anew, or put a copy in its place") from error
     return state

@@ -44,13 +44,13 @@ class Settings:
         """The recipe that these settings ask for."""
         from ..synth.stream import SynthOptions
         from .loop import Recipe
-        from .network import STRIDES, TINY, Shape
+        from .network import STRIDES, TINY, Shape, places
 
         if self.side % STRIDES[-1]:
             raise UsageError(f"--side {self.side} is no multiple of {STRIDES[-1]}")
         shape = TINY if self.tiny else Shape()
         shape = replace(shape, side=min(self.side, TINY.side) if self.tiny else self.side)
-        return Recipe(
+        recipe = Recipe(
             shape=shape,
             synth=SynthOptions(
                 size=max(320, round(1.25 * shape.side)),
@@ -63,7 +63,11 @@ class Settings:
             batch=self.batch,
             rate=self.rate,
             seed=self.seed,
+            bf16=not self.tiny,  # small products gain nothing from it
         )
+        # Each query starts at a place of its own.
+        queries = min(shape.queries, len(places(recipe.small_side)))
+        return replace(recipe, shape=replace(shape, queries=queries))
 
 
 def train(settings: Settings) -> int:

@@ -21,7 +21,7 @@ from pmcx.training.detector.validate import average_precision, detect, scores, v
 from pmcx.training.synth.stream import SynthOptions
 
 # Denoising draws random numbers: resume must bring the random state back too.
-SHAPE = replace(TINY, side=64, queries=8, width=32, backbone=(8, 16, 32, 64), denoising=6)
+SHAPE = replace(TINY, side=64, queries=5, width=32, backbone=(8, 16, 32, 64), denoising=6)
 RECIPE = Recipe(
     shape=SHAPE,
     synth=SynthOptions(size=96, strength=0.2),
@@ -191,17 +191,14 @@ def test_more_steps_may_be_asked_for(trained: Trainer) -> None:
 
 
 def test_another_recipe_is_refused(trained: Trainer) -> None:
-    for recipe, named in (
-        (replace(trained.recipe, rate=1.0), r"rate 0\.002 \(not 1\.0\)"),
-        (replace(trained.recipe, shape=replace(trained.recipe.shape, queries=9)), "shape.queries 16"),
-        (replace(trained.recipe, synth=SynthOptions(size=128, strength=0.2, seed=1)), "synth.seed 0"),
+    recipe = trained.recipe
+    for other, named in (
+        (replace(recipe, rate=1.0), r"rate 0\.002 \(not 1\.0\)"),
+        (replace(recipe, synth=replace(recipe.synth, seed=1)), r"synth\.seed 0 \(not 1\)"),
+        (replace(recipe, shape=replace(recipe.shape, side=128)), r"shape\.side 96 \(not 128\)"),
     ):
-        if recipe.shape == trained.recipe.shape:
-            with pytest.raises(UsageError, match=named + ".*another folder"):
-                Trainer(recipe, trained.folder)
-    shape = replace(trained.recipe.shape, side=128)
-    with pytest.raises(UsageError, match=r"shape\.side 96 \(not 128\)"):
-        Trainer(replace(trained.recipe, shape=shape), trained.folder)
+        with pytest.raises(UsageError, match=named + ".*another folder"):
+            Trainer(other, trained.folder)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, trained: Trainer) -> None:
@@ -250,7 +247,7 @@ def test_weights_that_do_not_fit(tmp_path: Path, trained: Trainer) -> None:
     with pytest.raises(UsageError, match="another shape"):
         Trainer(RECIPE, tmp_path / "a", start=trained.folder)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="neither a checkpoint.pt nor an exported model"):
+    with pytest.raises(UsageError, match=r"neither a checkpoint\.pt nor an exported model"):
         Trainer(RECIPE, tmp_path / "b", start=tmp_path / "empty")
 
 
