@@ -25,7 +25,7 @@ def answer(
     image: FigureImage, boxes: NDArray[Any], scores: NDArray[Any], options: DetrOptions
 ) -> list[Detection]:
     """Panels from ``(n, 4)`` boxes in pixels of ``image`` and their scores, the surest first."""
-    # Runtimes differ in later digits; rounded, ties fall alike.
+    # Runtimes differ in later digits; rounded, ties and choices fall alike.
     boxes, scores = boxes.astype(np.float64).round(2), scores.astype(np.float64).round(4)
     sound = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
     boxes, scores = boxes[sound], scores[sound]

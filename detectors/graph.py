@@ -138,7 +138,9 @@ def _openvino(path: Path, threads: int | None) -> tuple[Run, int]:
     try:
         model = openvino.Core().compile_model(str(path), "CPU", config)
     except Exception as error:
-        raise UsageError(f"{path} is no graph that OpenVINO loads: {first_line(error)}") from error
+        # Its first lines say only where in OpenVINO the error was noticed.
+        told = [line for line in str(error).splitlines() if line and not line.startswith("Exception from")]
+        raise UsageError(f"{path} is no graph that OpenVINO loads: {' '.join(told)[:300]}") from error
     sides = {
         node.get_any_name(): [int(str(d)) if d.is_static else None for d in node.get_partial_shape()]
         for node in model.inputs

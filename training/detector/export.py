@@ -67,6 +67,7 @@ def write_onnx(network: Any, side: int, path: Path) -> None:
     ``boxes`` are relative centre, width and height.
     """
     import onnx
+    import onnxscript.optimizer
 
     example = torch.rand(2, 3, side, side)
     with warnings.catch_warnings(), _silence("torch.onnx", "onnxscript", "onnx_ir"):
@@ -81,11 +82,15 @@ def write_onnx(network: Any, side: int, path: Path) -> None:
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
             custom_translation_table={torch.ops.aten._is_all_true.default: _is_all_true()},
             verbose=False,
-            optimize=False,  # folding would make weights that half precision cannot hold
+            optimize=False,  # batch norms folded into weights are no longer numbers of half precision
         )
         program.save(str(path))
     model = onnx.load(str(path))  # weights inside, not in a file beside it
+    # Shapes and constants worked out, without which OpenVINO refuses the graph.
+    onnxscript.optimizer.fold_constants(model)
+    onnxscript.optimizer.remove_unused_nodes(model)
     _halve(model)
+    _forget_origin(model)
     onnx.save(model, str(path))
     path.with_name(path.name + ".data").unlink(missing_ok=True)
 
@@ -119,6 +124,16 @@ def _halve(model: Any) -> None:
             casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
     for node in reversed(casts):
         model.graph.node.insert(0, node)
+
+
+def _forget_origin(model: Any) -> None:
+    """Drop what the exporter notes at every node: paths of this machine, and most of the file's size."""
+    graph = model.graph
+    model.ClearField("metadata_props")
+    graph.ClearField("value_info")
+    for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 class _silence:  # noqa: N801 - reads as a statement
