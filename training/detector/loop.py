@@ -291,7 +291,7 @@ def _weights(folder: Path) -> dict[str, Any]:
     from transformers import Deimv2ForObjectDetection
 
     try:
-        network = Deimv2ForObjectDetection.from_pretrained(
+        network: Any = Deimv2ForObjectDetection.from_pretrained(
             folder, local_files_only=True, use_safetensors=True
         )
     except (OSError, ValueError) as error:
