@@ -20,19 +20,19 @@ def train_command() -> None:
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the training."
 )
 @click.option(
-    "--side", type=click.IntRange(96, 1024), default=320, show_default=True, help="Input in pixels."
+    "--side", type=click.IntRange(96, 1024), default=224, show_default=True, help="Input in pixels."
 )
 @click.option("--tiny", is_flag=True, help="A network of 0.6 M parameters at 160 px, to try the recipe.")
-@click.option("--steps", type=click.IntRange(min=1), default=40000, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=10000, show_default=True)
 @click.option(
     "--proposals",
     type=click.IntRange(min=0),
-    default=6000,
+    default=2000,
     show_default=True,
     help="First steps that train the encoder's proposals alone.",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Figures a step.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=8e-4, show_default=True)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=6e-4, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--layouts", type=FILE, help="CSV of real panel boxes to sample layouts from.")
 @click.option("--pool", "pools", multiple=True, type=FOLDER, help="Folder of pictures to use (repeatable).")

@@ -32,6 +32,7 @@ def export(network: Any, side: int, folder: Path) -> None:
     )
     write_onnx(network, side, folder / "model.onnx")
     network.half().save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # written for its owner alone
     network.float()
     processor(side).save_pretrained(folder)
 

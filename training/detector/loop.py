@@ -45,7 +45,7 @@ class Recipe:
     """First steps, which train the encoder's proposals alone; the decoder waits for sound features."""
     dense: float = 1.0
     """Weight of the dense loss on the encoder's proposals."""
-    ema: float = 0.9995
+    ema: float = 0.999
     seed: int = 0
     bf16: bool = True
     validate: int = 256

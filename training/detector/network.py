@@ -23,13 +23,13 @@ STRIDES = (16, 32)
 class Shape:
     """Size of the network; ``side`` is the square input in pixels, to which figures are squeezed."""
 
-    side: int = 320
+    side: int = 224
     queries: int = 80
     width: int = 128
     layers: int = 3
     backbone: tuple[int, ...] = (64, 256, 512, 1024)
     """Channels after strides 4, 8, 16 and 32."""
-    denoising: int = 30
+    denoising: int = 0
 
 
 TINY = Shape(side=160, queries=24, width=64, layers=2, backbone=(32, 64, 128, 256), denoising=0)

@@ -15,6 +15,8 @@ from ...core.errors import PluginError, UsageError
 if TYPE_CHECKING:
     from .loop import Recipe
 
+LARGE = 320
+"""Side of the input from which on the first half of a training sees figures at 0.7 of it."""
 INSTALL = 'pip install "pmcx-extract[train]"'
 
 
@@ -23,12 +25,12 @@ class Settings:
     """The options of ``pmcx train detector``."""
 
     out: Path
-    side: int = 320
+    side: int = 224
     tiny: bool = False
-    steps: int = 40000
-    proposals: int = 6000
+    steps: int = 10000
+    proposals: int = 2000
     batch: int = 32
-    rate: float = 8e-4
+    rate: float = 6e-4
     seed: int = 0
     layouts: Path | None = None
     pools: tuple[Path, ...] = ()
@@ -56,6 +58,7 @@ class Settings:
                 size=max(320, round(1.25 * shape.side)),
                 layouts=self.layouts,
                 pools=self.pools,
+                crowd=0.15,
                 seed=self.seed,
             ),
             steps=self.steps,
@@ -63,6 +66,7 @@ class Settings:
             batch=self.batch,
             rate=self.rate,
             seed=self.seed,
+            small=0.5 if self.side >= LARGE else 0.0,
             bf16=not self.tiny,  # small products gain nothing from it
         )
         # Each query starts at a place of its own.

@@ -28,6 +28,8 @@ from .sample import Panel, Sample
 from .surroundings import furnish, random_strips
 
 COLUMN_FIRST = 0.06
+SCHEMES = 0.2
+"""Share of single-panel figures that are schemes for certain; the others may be."""
 SINGLE_ASPECTS = (0.5, 0.73, 1.08, 1.34, 1.60, 2.60, 3.6)
 SINGLE_QUANTILES = (0.0, 0.05, 0.25, 0.50, 0.75, 0.95, 1.0)
 
@@ -139,7 +141,9 @@ def _fill(rng: Rng, page: Page, kinds: Sequence[Kind]) -> None:
 def _fill_single(rng: Rng, page: Page, kinds: Sequence[Kind]) -> None:
     part = page.parts[0]
     size = (part.slot[2] - part.slot[0], part.slot[3] - part.slot[1])
-    kind = pick_kind(rng, kinds, size)
+    # What stands alone is a scheme more often than a panel among others is.
+    schemes = [kind for kind in kinds if kind.modality == "diagram"]
+    kind = pick_kind(rng, schemes if schemes and rng.random() < SCHEMES else kinds, size)
     _reserve(rng, page, part, kind)
     grid = None
     if rng.random() < (0.14 if not kind.fills else 0.04):

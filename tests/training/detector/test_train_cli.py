@@ -94,7 +94,7 @@ def test_another_recipe_in_the_same_folder(tmp_path: Path) -> None:
     assert train(tmp_path, "--steps", "1").exit_code == 0
     result = train(tmp_path, "--steps", "1", "--rate", "0.1")
     assert isinstance(result.exception, UsageError)
-    assert "rate 0.0008 (not 0.1)" in str(result.exception)
+    assert "rate 0.0006 (not 0.1)" in str(result.exception)
 
 
 def test_settings_make_the_recipe() -> None:

@@ -31,7 +31,7 @@ def paint_flow(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     em, ink = style.type_px, style.ink
     tall = height > width * 0.7
     along, across = (height, width) if tall else (width, height)
-    stages = max(2, min(2 + int(look.random() * 5), int(along / (em * (3.0 if tall else 6.5)))))
+    stages = max(2, min(2 + int(look.random() * 7), int(along / (em * (3.0 if tall else 6.5)))))
     lanes = max(1, min(1 + int(look.random() * 3), int(across / (em * (7.0 if tall else 3.0)))))
     radius = em * look.random() if look.random() < 0.5 else 0.0
     coloured, plain, loose = look.random(), look.random() < 0.45, 0.25 + 0.4 * look.random()
@@ -224,8 +224,78 @@ def paint_timeline(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
     return "Timeline of the experiment"
 
 
+def paint_board(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
+    """Columns of text boxes under head boxes, with few arrows or none: words in cells, yet one panel."""
+    height, width = pixels.shape[:2]
+    em, ink = style.type_px, style.ink
+    columns = max(1, min(2 + int(look.random() * 3), int(width / (em * 6))))
+    rows = max(2, min(2 + int(look.random() * 6), int(height / (em * 2.4))))
+    gap_x = (0.06 + 0.3 * look.random()) * width / columns
+    gap_y = (0.05 + 0.5 * look.random()) * height / rows
+    plain, ragged, joined = look.random() < 0.55, look.random() < 0.5, look.random()
+    radius = em * look.random() if look.random() < 0.4 else 0.0
+    frame = mix(style.paper, ink, 0.15 + 0.85 * look.random())
+    head = tint(style, int(look.random() * 6), 0.6) if look.random() < 0.7 else None
+    words = some(data, STEPS, rows * columns)
+    pitch = (width + gap_x) / columns
+    for column in range(columns):
+        left, right = column * pitch, column * pitch + pitch - gap_x - 1
+        count = max(2, rows - int(data.random() * 3)) if ragged else rows
+        step = (height + gap_y) / count
+        for row in range(count):
+            top, bottom = row * step, row * step + step - gap_y - 1
+            fill = head if row == 0 and head is not None else None
+            if fill is None:
+                fill = style.paper if plain else tint(style, column, 0.8)
+            rounded(pixels, left, top, right, bottom, radius, fill, frame, style.line)
+            word = words[column * rows + row]
+            write_in(pixels, style, word, left + 2, top + 1, right - 2, bottom - 1, over(fill))
+            if row and joined < 0.3:
+                middle = (left + right) / 2
+                arrow(pixels, (middle, top - gap_y), (middle, top - 1), ink, style.line, em * 0.4)
+        if column and joined > 0.45:
+            y = height * (0.2 + 0.6 * data.random())
+            arrow(pixels, (left - gap_x + 1, y), (left - 1, y), ink, style.line, em * 0.5)
+    return "Framework of the study"
+
+
+def paint_contrast(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
+    """Two or three alike chains of shapes side by side, on tinted grounds or none."""
+    height, width = pixels.shape[:2]
+    em, ink = style.type_px, style.ink
+    arms = max(1, min(2 + int(look.random() * 1.6), int(width / (em * 6))))
+    rows = max(2, min(3 + int(look.random() * 4), int(height / (em * 3))))
+    grounds, between = look.random() < 0.55, look.random() * 0.1
+    shapes = look.random(rows)
+    pitch, step = width / arms, height / rows
+    for arm in range(arms):
+        left, right = arm * pitch + between * pitch, (arm + 1) * pitch - between * pitch - 1
+        if grounds:
+            rounded(pixels, left, 0, right, height - 1, em * look.random(), tint(style, arm, 0.85))
+        middle = (left + right) / 2 + (0.1 * (data.random() - 0.5)) * pitch
+        half = (0.16 + 0.2 * data.random()) * pitch
+        for row in range(rows):
+            top, bottom = row * step + 0.12 * step, (row + 1) * step - 0.3 * step
+            fill = tint(style, row if shapes[row] < 0.6 else arm, 0.5)
+            edges = (max(left + 1, middle - half), top, min(right - 1, middle + half), bottom)
+            if shapes[row] < 0.4:
+                rounded(pixels, *edges, em * 0.5 * (shapes[row] > 0.2), fill, ink, style.line)
+            elif shapes[row] < 0.75:
+                radii = ((edges[2] - edges[0]) / 2, (bottom - top) / 2)
+                ellipse(pixels, (edges[0] + edges[2]) / 2, (top + bottom) / 2, *radii, fill, ink, style.line)
+            colour = over(fill) if shapes[row] < 0.75 else ink
+            write_in(pixels, style, pick(data, SHORT), edges[0] + 2, top, edges[2] - 2, bottom, colour)
+            if data.random() < 0.25:
+                write_in(pixels, style, pick(data, SHORT), edges[2] + 2, top, right, bottom, ink)
+            if row < rows - 1 and data.random() < 0.85:
+                arrow(pixels, (middle, bottom + 1), (middle, bottom + 0.4 * step), ink, style.line, em * 0.4)
+    return "Model of the two outcomes"
+
+
 KINDS = (
     Drawn("flow_chart", paint_flow, 5.0, "diagram", aspect=(0.6, 2.4)),
+    Drawn("board", paint_board, 1.5, "diagram", aspect=(0.5, 2.4)),
+    Drawn("contrast", paint_contrast, 1.2, "diagram", aspect=(0.6, 2.0)),
     Drawn("consort", paint_consort, 1.2, "diagram", aspect=(0.7, 1.4)),
     Drawn("pathway", paint_pathway, 3.5, "diagram", aspect=(0.7, 1.9)),
     Drawn("timeline", paint_timeline, 2.5, "diagram", aspect=(1.8, 6.0)),
