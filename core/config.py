@@ -133,7 +133,7 @@ class RunConfig(Model):
     """Everything that decides what a run writes, and (last) how it is carried out."""
 
     source: StageConfig
-    detector: StageConfig = StageConfig(name="gutters")
+    detector: StageConfig = StageConfig(name="detr")
     reader: StageConfig | None = None
     splitter: StageConfig | None = StageConfig(name="rules")
     classifier: StageConfig | None = None

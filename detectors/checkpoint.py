@@ -31,8 +31,8 @@ def checkpoint_folder(weights: str, revision: str = "") -> Path:
     if not weights:
         if not SHIPPED.is_dir():
             raise UsageError(
-                "the detr detector ships no weights yet; pass a checkpoint folder or hub id with "
-                "--detector-option weights=DIR"
+                f"the weights that come with pmcx are missing ({SHIPPED}): install it again, or pass a "
+                "checkpoint folder or hub id with --detector-option weights=DIR"
             )
         return SHIPPED
     folder = Path(weights).expanduser()

@@ -39,7 +39,7 @@ class Rules:
 
     faint: float = 0.1
     """Boxes below this score are not looked at."""
-    reach: float = 0.035
+    reach: float = 0.006
     """How far an edge may move to a blank run."""
     line: float = 0.015
     """How far an edge may move to a line."""

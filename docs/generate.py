@@ -380,7 +380,7 @@ def config_page() -> list[str]:
         "`--set filters.min_side=64`. In the environment, join the levels by two underscores: "
         "`PMCX_FILTERS__MIN_SIDE=64`. `PMCX_EXPORT` takes names separated by commas.",
         '```toml title="run.toml"\nexport = ["webdataset", "parquet"]\nworkers = 4\n\n[source]\n'
-        'name = "folder"\ninput = ["articles"]\n\n[detector]\nname = "gutters"\n\n[filters]\n'
+        'name = "folder"\ninput = ["articles"]\n\n[detector]\nname = "detr"\n\n[filters]\n'
         'license = "commercial"\nmin_side = 64\n```',
         "A stage is its name, or a table of its name and its options. `none` as reader, splitter or "
         "classifier "

@@ -45,7 +45,7 @@ _FLAGS = (
     ),
     click.option("--query", metavar="TERM", help="Search term, for sources that search."),
     *_NET_FLAGS,
-    _stage_option("detector", "Default: gutters."),
+    _stage_option("detector", "Default: detr."),
     _stage_option("reader", "Default: none."),
     _stage_option("splitter", "Default: rules."),
     _stage_option("classifier", "Default: none."),

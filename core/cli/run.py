@@ -30,7 +30,7 @@ def run_command(**flags: Any) -> int:
 
     \b
     pmcx run --source demo --out demo-out
-    pmcx run --source folder --input articles/ --detector gutters \\
+    pmcx run --source folder --input articles/ --detector detr \\
              --export webdataset --export parquet --out out --workers 4
     pmcx run --source pmc-oa --query 'melanoma[title]' --license commercial --out out
     pmcx run --out out --extend

@@ -20,7 +20,7 @@ COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a
 
 @click.command("detect")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--detector", default="gutters", show_default=True, shell_complete=stage_names("detector"))
+@click.option("--detector", default="detr", show_default=True, shell_complete=stage_names("detector"))
 @click.option("--detector-option", multiple=True, metavar="KEY=VALUE", help="Option of the detector.")
 @click.option("--reader", shell_complete=stage_names("reader"), help="Also read the panel letters.")
 @click.option("--reader-option", multiple=True, metavar="KEY=VALUE", help="Option of the reader.")

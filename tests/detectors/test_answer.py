@@ -36,7 +36,7 @@ def test_scores_must_be_above_the_least() -> None:
 
 def test_snap_moves_every_box_and_chooses_none() -> None:
     whole = (10, 10, 190, 90)
-    got = found([(7, 12, 93, 88), (106, 12, 186, 93), whole], [0.9, 0.8, 0.7], refine="snap")
+    got = found([(7, 12, 93, 88), (107, 12, 187, 93), whole], [0.9, 0.8, 0.7], refine="snap")
     assert got == [(LEFT, 0.9), (RIGHT, 0.8), (whole, 0.7)]
 
 
@@ -46,7 +46,7 @@ def test_snapped_boxes_that_become_the_same_are_one() -> None:
 
 
 def test_fit_chooses() -> None:
-    got = found([(7, 12, 93, 88), (106, 12, 186, 93), (10, 10, 190, 90)], [0.9, 0.8, 0.7], refine="fit")
+    got = found([(7, 12, 93, 88), (107, 12, 187, 93), (10, 10, 190, 90)], [0.9, 0.8, 0.7], refine="fit")
     assert got == [(LEFT, 0.9), (RIGHT, 0.8)]
 
 

@@ -230,8 +230,6 @@ def test_no_weights_named_means_those_that_come_with_pmcx(
 
 def test_the_weights_that_come_with_pmcx() -> None:
     """They run without torch, find a clear grid, and both files hold the same network."""
-    if not checkpoint_module.SHIPPED.is_dir():
-        pytest.skip("no weights are shipped yet")
     image, truth = grid_figure(2, 2, 640, 480, seed=3)
     with DetrDetector({"device": "cpu", "threads": 1}) as detr:
         assert type(detr._model) is GraphModel
@@ -376,8 +374,8 @@ def refused(weights: Path | str, match: str, kind: type[Exception] = UsageError,
 
 def test_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_module, "SHIPPED", tmp_path / "none")
-    refused("", r"no weights yet.*--detector-option weights=DIR")
-    with pytest.raises(UsageError, match="no weights yet"):
+    refused("", r"are missing.*install it again.*--detector-option weights=DIR")
+    with pytest.raises(UsageError, match="install it again"):
         DetrDetector().assets()
 
 
