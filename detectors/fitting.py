@@ -43,6 +43,8 @@ class Rules:
     """How far an edge may move to a blank run."""
     line: float = 0.015
     """How far an edge may move to a line."""
+    grow: float = 0.03
+    """How far an edge that cuts through ink may move out to a place where it does not."""
     alike: float = 0.8
     """IoU above which the less sure of two boxes says nothing new."""
     shared: float = 0.15
@@ -121,7 +123,19 @@ class Page:
             # The side of the run that faces the box's inside.
             a, b = max(blank, key=lambda run: _pull(run, at - low, high - low))
             return low + (b if end < 2 else a)
-        return self._line(box, axis, at, max(2, round(rules.line * limit)))
+        line = self._line(box, axis, at, max(2, round(rules.line * limit)))
+        return line if line != at else self._grown(box, end, round(rules.grow * limit))
+
+    def _grown(self, box: Box, end: int, reach: int) -> int:
+        """The nearest place further out, up to ``reach``, where the edge cuts through no ink."""
+        axis, at = end % 2, box[end]
+        low, high = (max(0, at - reach), at) if end < 2 else (at, min(self.size[axis], at + reach))
+        if high <= low:
+            return at
+        free = np.flatnonzero(self.profile(with_extent(box, axis, low, high), axis) == 0)
+        if not len(free):
+            return at
+        return low + int(free[-1]) + 1 if end < 2 else low + int(free[0])
 
     def _line(self, box: Box, axis: int, at: int, reach: int) -> int:
         """The place within ``reach`` of ``at`` where the grey changes over most of the box's extent."""

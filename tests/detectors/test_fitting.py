@@ -71,6 +71,15 @@ def test_edges_move_to_the_ink_beside_the_gutter(colour: tuple[int, int, int]) -
     assert fit(image, rough(GRID), [0.9] * 4) == sorted(GRID)
 
 
+def test_an_edge_that_cuts_through_ink_moves_out_to_where_it_does_not() -> None:
+    image = figure([(100, 100, 300, 200)])
+    inside = np.array([[110.0, 107, 290, 193]])
+    assert fitting.snapped(image, inside) == [(100, 100, 300, 200)]
+    assert fitting.snapped(image, inside, Rules(grow=0.0)) == [(110, 107, 290, 193)]
+    # Further in than it may move: something else was meant.
+    assert fitting.snapped(image, np.array([[130.0, 120, 270, 180]])) == [(130, 120, 270, 180)]
+
+
 @pytest.mark.parametrize("gap", [1, 2, 3])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_narrow_gutters(gap: int, axis: int) -> None:

@@ -28,7 +28,7 @@ from .sample import Panel, Sample
 from .surroundings import furnish, random_strips
 
 COLUMN_FIRST = 0.06
-SCHEMES = 0.2
+SCHEMES = 0.3
 """Share of single-panel figures that are schemes for certain; the others may be."""
 SINGLE_ASPECTS = (0.5, 0.73, 1.08, 1.34, 1.60, 2.60, 3.6)
 SINGLE_QUANTILES = (0.0, 0.05, 0.25, 0.50, 0.75, 0.95, 1.0)

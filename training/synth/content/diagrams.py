@@ -294,7 +294,7 @@ def paint_contrast(look: Rng, data: Rng, pixels: Pixels, style: Style) -> str:
 
 KINDS = (
     Drawn("flow_chart", paint_flow, 5.0, "diagram", aspect=(0.6, 2.4)),
-    Drawn("board", paint_board, 1.5, "diagram", aspect=(0.5, 2.4)),
+    Drawn("board", paint_board, 3.0, "diagram", aspect=(0.5, 2.4)),
     Drawn("contrast", paint_contrast, 1.2, "diagram", aspect=(0.6, 2.0)),
     Drawn("consort", paint_consort, 1.2, "diagram", aspect=(0.7, 1.4)),
     Drawn("pathway", paint_pathway, 3.5, "diagram", aspect=(0.7, 1.9)),
