@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from standins.http import Reply, Request
 from standins.pmc import BUCKET, PmcBucket, pmc_article
 from standins.s3 import S3StandIn
 
@@ -87,6 +89,13 @@ def test_more_ids_than_one_chunk_in_their_order(
     numbers = list(range(1001, 1051))
     random.Random(5).shuffle(numbers)
     (tmp_path / "ids.txt").write_text("".join(f"PMC{number}\n" for number in numbers))
+    answer = s3.answer
+
+    def slow(request: Request) -> Reply:
+        time.sleep(0.03)  # long enough for others to arrive, however busy the machine is
+        return answer(request)
+
+    monkeypatch.setattr(s3, "answer", slow)
     assert ids(s3, input=str(tmp_path / "ids.txt")) == [f"PMC{number}.1" for number in numbers]
     assert s3.max_concurrency > 1
 
